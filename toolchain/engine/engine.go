@@ -1,0 +1,2 @@
+// Package engine pins the Pulumi command that is built where the official release cannot be fetched.
+package engine

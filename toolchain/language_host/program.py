@@ -1,0 +1,64 @@
+"""The child process that runs one Pulumi program: `python -m toolchain.language_host.program <engine address>`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import runpy
+import sys
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+
+REPORTED = 32  # exit status of a program whose error the user has already been shown
+
+
+def run_program(engine: str) -> int:
+    """Run the program that the RunRequest on standard input describes; the error, if any, goes to the engine's log."""
+    import pulumi
+    from pulumi.runtime import Settings, configure, run_in_stack, set_all_config
+    from pulumi.runtime.proto import language_pb2
+
+    request = language_pb2.RunRequest.FromString(sys.stdin.buffer.read())
+    program = os.path.join(request.info.program_directory, request.info.entry_point)
+    os.environ["PULUMI_CONFIG"] = json.dumps(dict(request.config))
+    os.environ["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(list(request.configSecretKeys))
+    set_all_config(dict(request.config), list(request.configSecretKeys))
+    configure(Settings(
+        project=request.project, stack=request.stack, organization=request.organization or "organization",
+        monitor=request.monitor_address, engine=engine, parallel=request.parallel, dry_run=request.dryRun,
+        root_directory=request.info.root_directory))
+    os.chdir(request.pwd or request.info.program_directory)
+    directory = os.path.realpath(program if os.path.isdir(program) else os.path.dirname(program))
+    sys.argv = [program, *request.args]
+    sys.path.insert(0, directory)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    pool = ThreadPoolExecutor(max_workers=max(request.parallel, 1) * 4)
+    loop.set_default_executor(pool)
+    try:
+        loop.run_until_complete(run_in_stack(lambda: runpy.run_path(program, run_name="__main__")))
+    except pulumi.RunError as error:
+        pulumi.log.error(str(error))
+        return REPORTED
+    except Exception as error:
+        pulumi.log.error("Program failed with an unhandled exception:\n" + own_frames(error, directory))
+        return REPORTED
+    finally:
+        pool.shutdown(wait=True)
+        loop.close()
+    return 0
+
+
+def own_frames(error: Exception, directory: str) -> str:
+    """The traceback from the first frame that lies in the program's own directory."""
+    frames = traceback.extract_tb(error.__traceback__)
+    first = next((number for number, frame in enumerate(frames)
+                  if os.path.realpath(frame.filename).startswith(directory + os.sep)), 0)
+    return "".join(traceback.format_exception(error, limit=first - len(frames)))
+
+
+if __name__ == "__main__":
+    sys.exit(run_program(sys.argv[1]))
