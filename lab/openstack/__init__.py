@@ -1,0 +1,1 @@
+"""One OpenStack site: its layers, its services, its container."""

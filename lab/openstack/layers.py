@@ -1,0 +1,179 @@
+"""The layers of a site's root: Debian with OpenStack's packages, the golden layer, and the images on top.
+
+Each is built once and kept under a key of all that goes into it; a site is an overlay over the three. A layer that a
+site uses is never changed: another key gives another directory.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import jinja2
+
+from lab.guests import images as guest_images
+from toolchain.build import run
+from toolchain.paths import build_once, cache, key
+from toolchain.versions import DEBIAN_SUITE
+
+HERE = Path(__file__).parent
+PASSWORD = "lab"  # noqa: S105  of the services among themselves, on each site's loopback
+Say = Callable[[str], None]
+
+# nova-compute wants a hypervisor package; Debian's draws in QEMU for every architecture
+STUB = """Package: nova-compute-hypervisor-lab
+Version: 1.0
+Architecture: all
+Maintainer: lab <lab@localhost>
+Provides: nova-compute-hypervisor
+Depends: libvirt-daemon, libvirt-daemon-driver-qemu, qemu-system-x86, python3-libvirt
+Description: QEMU for one architecture
+"""
+
+
+def base(say: Say) -> Path:
+    """Debian with OpenStack's packages."""
+    def build(target: Path) -> None:
+        say("OpenStack's Debian packages (minutes) …")
+        root = target / "root"
+        debian_root(root, ["ca-certificates", "eatmydata"])
+        stub = target / "stub"
+        (stub / "DEBIAN").mkdir(parents=True)
+        (stub / "DEBIAN/control").write_text(STUB)
+        run(["dpkg-deb", "--build", "--root-owner-group", str(stub), str(root / "tmp/stub.deb")])
+        shutil.rmtree(stub)
+        packages = (HERE / "packages.txt").read_text().split()
+        # Debian's libvirt-daemon-system would make these, and brings systemd along
+        script = f"""set -e
+            groupadd -rf kvm; groupadd -rf libvirt; groupadd -rf libvirt-qemu
+            useradd -r -g libvirt-qemu -d /var/lib/libvirt -s /usr/sbin/nologin libvirt-qemu
+            apt-get update -q
+            eatmydata apt-get install -y --no-install-recommends -q /tmp/stub.deb {' '.join(packages)}
+            apt-get clean; rm -rf /tmp/* /var/lib/apt/lists/* /var/lib/mysql/*
+            mariadb-install-db --user=root >/dev/null
+            mv /usr/bin/qemu-system-x86_64 /usr/bin/qemu-system-x86_64.real"""
+        in_root(root, script)
+
+    return build_once(cache("lab", "base", key(DEBIAN_SUITE, HERE / "packages.txt", STUB)), build) / "root"
+
+
+def golden(say: Say) -> list[Path]:
+    """Configuration, migrated databases, Keystone's bootstrap and the service catalogue, over the base."""
+    below = [base(say)]
+    virt_type = "kvm" if kvm_works(below) else "qemu"
+
+    def build(target: Path) -> None:
+        say("OpenStack's databases …")
+        upper = target / "upper"
+        write_configuration(upper, virt_type)
+        run_layer(target, below, ["golden"])
+
+    sources = key(str(below[0]), virt_type, *(HERE / name for name in (
+        "rootfs", "services.j2", "catalog.txt", "supervisor.py", "container.sh")))
+    return [build_once(cache("lab", "golden", sources), build) / "upper", *below]
+
+
+def images(say: Say) -> list[Path]:
+    """The guest images in Glance's store and in Nova's cache, over the golden layer; the whole stack of layers."""
+    guests = guest_images(say)
+    below = golden(say)
+
+    def build(target: Path) -> None:
+        say("images into Glance …")
+        inbox = target / "upper/var/tmp"
+        inbox.mkdir(parents=True)
+        for name, file in (("vyos", guests.router), ("linux", guests.linux)):
+            shutil.copy(file, inbox / f"{name}.qcow2")
+        run_layer(target, below, ["images", "vyos=/var/tmp/vyos.qcow2", "linux=/var/tmp/linux.qcow2"])
+        shutil.rmtree(inbox)
+        inbox.mkdir(mode=0o1777)
+
+    return [build_once(cache("lab", "images", key(str(below[0]), str(guests.router), str(guests.linux))), build) / "upper",
+            *below]
+
+
+def debian_root(root: Path, include: list[str], extra: tuple[str, ...] = ()) -> None:
+    """A minimal Debian in a directory, from the machine's own package sources, without manuals and translations."""
+    sources = Path("/etc/apt/sources.list.d/debian.sources")
+    if not sources.exists():
+        sources = Path("/etc/apt/sources.list")
+    excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale", "info")]
+    run(["mmdebstrap", "--variant=minbase", "--format=directory", "--mode=root", *excluded,
+         "--dpkgopt=force-unsafe-io", '--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"',
+         f"--include={','.join(include)}", *extra, DEBIAN_SUITE, str(root), str(sources)])
+    policy = root / "usr/sbin/policy-rc.d"  # nothing is started by installing it
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+
+
+def in_root(root: Path, script: str) -> None:
+    """Run a shell script with `root` as its root directory, /proc mounted in a namespace that goes with it."""
+    run(["unshare", "--mount", "--propagation", "private", "sh", "-c",
+         f'mount -t proc proc "{root}/proc" && exec chroot "{root}" bash -c "$1"', "sh", script],
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C", "HOME": "/root",
+             **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}})
+
+
+def write_configuration(upper: Path, virt_type: str) -> None:
+    """The tree in rootfs/, its templates rendered, into a layer."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([HERE, HERE / "rootfs"]), undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True, autoescape=False)
+    for source in sorted((HERE / "rootfs").rglob("*")):
+        if not source.is_file():
+            continue
+        name = source.relative_to(HERE / "rootfs")
+        target = upper / (name.with_suffix("") if name.suffix == ".j2" else name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if name.suffix == ".j2":
+            target.write_text(environment.get_template(str(name)).render(password=PASSWORD, virt_type=virt_type))
+        else:
+            shutil.copy(source, target)
+    emulator = upper / "usr/bin/qemu-system-x86_64"
+    emulator.parent.mkdir(parents=True)
+    emulator.symlink_to("/usr/local/sbin/qemu-lab" if virt_type == "qemu" else "qemu-system-x86_64.real")
+    own = upper / "etc/lab"
+    own.mkdir()
+    (own / "password").write_text(PASSWORD)
+    (own / "catalog").write_text((HERE / "catalog.txt").read_text().replace("PASSWORD", PASSWORD))
+    shutil.copy(HERE / "supervisor.py", own / "supervisor.py")
+
+
+def run_layer(target: Path, below: list[Path], arguments: list[str]) -> None:
+    """Run the supervisor in a container without a network whose changes end up in `target/upper`."""
+    command = container("layer", target, below, ["python3", "/etc/lab/supervisor.py", *arguments])
+    run(["unshare", "--net", *command])
+    for scratch in ("work", "root"):
+        shutil.rmtree(target / scratch)
+
+
+def container(name: str, directory: Path, below: list[Path], command: list[str]) -> list[str]:
+    """The command that runs `command` as PID 1 over an overlay: `below` are the lower layers, top first."""
+    for part in ("upper", "work", "root"):
+        (directory / part).mkdir(parents=True, exist_ok=True)
+    overlay = f"lowerdir={':'.join(map(str, below))},upperdir={directory}/upper,workdir={directory}/work"
+    enter = 'mount -t overlay overlay -o "$1" "$2"; root=$2 enter=$3; shift 3; exec sh "$enter" "$root" "$@"'
+    return ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--uts", "--ipc",
+            "sh", "-ec", enter, "sh", overlay, str(directory / "root"), str(HERE / "container.sh"), name, *command]
+
+
+def kvm_works(below: list[Path]) -> bool:
+    """Whether a guest really runs under KVM here: the device may be there and not work.
+
+    The guest is a boot sector that writes 16 to QEMU's exit device, which makes QEMU end with 2 * 16 + 1.
+    """
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    with tempfile.TemporaryDirectory(dir=cache("lab")) as scratch:
+        probe = Path(scratch) / "upper/probe"
+        probe.parent.mkdir()
+        # mov dx, 0x501; mov al, 0x10; out dx, al; hlt
+        probe.write_bytes(bytes.fromhex("ba0105b010eef4").ljust(510, b"\0") + b"\x55\xaa")
+        guest = ["timeout", "5", "qemu-system-x86_64.real", "-accel", "kvm", "-M", "pc", "-nodefaults", "-display", "none",
+                 "-device", "isa-debug-exit,iobase=0x501,iosize=1", "-drive", "file=/probe,format=raw,if=ide"]
+        command = ["unshare", "--net", *container("probe", Path(scratch), below, guest)]
+        return subprocess.run(command, capture_output=True, timeout=30).returncode == 33
