@@ -16,6 +16,7 @@ from pathlib import Path
 import jinja2
 
 from lab.guests import images as guest_images
+from lab.openstack.debian import debian_root, in_root
 from toolchain.build import run
 from toolchain.paths import build_once, cache, key
 from toolchain.versions import DEBIAN_SUITE
@@ -94,28 +95,6 @@ def images(say: Say) -> list[Path]:
 
     return [build_once(cache("lab", "images", key(str(below[0]), str(guests.router), str(guests.linux))), build) / "upper",
             *below]
-
-
-def debian_root(root: Path, include: list[str], extra: tuple[str, ...] = ()) -> None:
-    """A minimal Debian in a directory, from the machine's own package sources, without manuals and translations."""
-    sources = Path("/etc/apt/sources.list.d/debian.sources")
-    if not sources.exists():
-        sources = Path("/etc/apt/sources.list")
-    excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale", "info")]
-    run(["mmdebstrap", "--variant=minbase", "--format=directory", "--mode=root", *excluded,
-         "--dpkgopt=force-unsafe-io", '--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"',
-         f"--include={','.join(include)}", *extra, DEBIAN_SUITE, str(root), str(sources)])
-    policy = root / "usr/sbin/policy-rc.d"  # nothing is started by installing it
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
-
-
-def in_root(root: Path, script: str) -> None:
-    """Run a shell script with `root` as its root directory, /proc mounted in a namespace that goes with it."""
-    run(["unshare", "--mount", "--propagation", "private", "sh", "-c",
-         f'mount -t proc proc "{root}/proc" && exec chroot "{root}" bash -c "$1"', "sh", script],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C", "HOME": "/root",
-             **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}})
 
 
 def write_configuration(upper: Path, virt_type: str) -> None:

@@ -1,0 +1,5 @@
+"""The guest images of the lab: the router (VyOS's stand-in, or a VyOS of the user's own) and the Linux VM."""
+
+from lab.guests.build import Images, images
+
+__all__ = ["Images", "images"]
