@@ -84,9 +84,11 @@ def tools(say: Say = print) -> Tools:
     release = cache("toolchain", f"release-{versions.PULUMI}")
     if (release / ".complete").exists() or release_reachable():
         return Tools(build_once(release, lambda target: download_release(target, say)) / "bin", None, True)
-    sources = key(HERE / "engine", HERE / "openstack-plugin", HERE / "language_host", HERE / "command_plugin",
-                  REPO / "versions.env", str(virtual_environment(say)))
-    built = build_once(cache("toolchain", sources), lambda target: build_from_source(target, say))
+    compiled = build_once(cache("toolchain", "go-" + key(HERE / "engine", HERE / "openstack-plugin", REPO / "versions.env")),
+                          lambda target: compile_go(target, say))
+    python = virtual_environment(say) / "bin/python"
+    sources = key(str(compiled), str(python), *sorted(HERE.glob("*.py")), HERE / "language_host", HERE / "command_plugin")
+    built = build_once(cache("toolchain", "tools-" + sources), lambda target: assemble(target, compiled, python))
     return Tools(built / "bin", built / "home", False)
 
 
@@ -126,27 +128,26 @@ def download_release(target: Path, say: Say) -> None:
     archive.unlink()
 
 
-def build_from_source(target: Path, say: Say) -> None:
-    """Engine and OpenStack plugin with Go, language host and command plugin from this repository, all into `target`."""
+def compile_go(target: Path, say: Say) -> None:
+    """The engine and the OpenStack plugin, into `target`."""
     go, environment = go_toolchain(say), {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+    stamp = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{versions.PULUMI}"
+    for what, directory, package, name in (
+            (f"Pulumi engine {versions.PULUMI}", "engine", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "pulumi"),
+            (f"OpenStack plugin {versions.OPENSTACK_PLUGIN}", "openstack-plugin", ".", "pulumi-resource-openstack"),
+            ("OpenStack plugin's shapes", "openstack-plugin", "./cmd/dump", "openstack-dump")):
+        command = [go, "build", "-trimpath", "-ldflags", f"-s -w {stamp}", "-o", str(target / name), package]
+        timed(say, f"{what}, from source", lambda: run(command, cwd=HERE / directory, env=environment))  # noqa: B023
+
+
+def assemble(target: Path, compiled: Path, python: Path) -> None:
+    """The command beside its language host, and the plugins installed in a PULUMI_HOME of their own."""
     (target / "bin").mkdir()
-
-    def engine() -> None:
-        stamp = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{versions.PULUMI}"
-        run([go, "build", "-trimpath", "-ldflags", f"-s -w {stamp}", "-o", str(target / "bin/pulumi"),
-             "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"], cwd=HERE / "engine", env=environment)
-
-    def openstack() -> None:
-        (target / "openstack").mkdir()
-        for package, name in ((".", "openstack/pulumi-resource-openstack"), ("./cmd/dump", "openstack-dump")):
-            run([go, "build", "-trimpath", "-ldflags", "-s -w", "-o", str(target / name), package],
-                cwd=HERE / "openstack-plugin", env=environment)
-
-    timed(say, f"Pulumi engine {versions.PULUMI}, from source", engine)
-    timed(say, f"OpenStack plugin {versions.OPENSTACK_PLUGIN}, from source", openstack)
-    python = virtual_environment(say) / "bin/python"
+    os.link(compiled / "pulumi", target / "bin/pulumi")  # a link proper: the engine looks for the host beside itself
     launcher(target / "bin/pulumi-language-python", python, "toolchain.language_host")
-    (target / "command").mkdir()
+    for name in ("openstack", "command"):
+        (target / name).mkdir()
+    shutil.copy(compiled / "pulumi-resource-openstack", target / "openstack")
     launcher(target / "command/pulumi-resource-command", python, "toolchain.command_plugin")
     shutil.copytree(HERE, target / "lib/toolchain", ignore=shutil.ignore_patterns("__pycache__", "engine", "openstack-plugin"))
     shutil.copy(REPO / "versions.env", target / "lib/versions.env")
@@ -154,11 +155,12 @@ def build_from_source(target: Path, say: Say) -> None:
     for name, version in (("openstack", versions.OPENSTACK_PLUGIN), ("command", versions.COMMAND_PLUGIN)):
         run([str(target / "bin/pulumi"), "plugin", "install", "resource", name, version, "--file", str(target / name),
              "--reinstall"], env=home)
+        shutil.rmtree(target / name)
 
 
 def launcher(path: Path, python: Path, module: str) -> None:
     """An executable that runs a module of the copy of this package that lies beside it in the cache."""
-    library = path.parent.parent / "lib"
+    library = path.parent.parent / "lib"  # absolute: the installed plugin is a copy elsewhere
     path.write_text(f"#!/bin/sh\nPYTHONPATH={library} PYTHONUNBUFFERED=1 exec {python} -P -m {module} \"$@\"\n")
     path.chmod(0o755)
 

@@ -1,5 +1,5 @@
 """The guest images of the lab: the router (VyOS's stand-in, or a VyOS of the user's own) and the Linux VM."""
 
-from lab.guests.build import Images, images
+from lab.guests.build import Images, images, kernel_image
 
-__all__ = ["Images", "images"]
+__all__ = ["Images", "images", "kernel_image"]

@@ -84,6 +84,11 @@ def packages(name: str, say: Say) -> Path:
     return build_once(cache("lab", "guests", f"{name}-packages-{sources}"), build) / "root"
 
 
+def kernel_image(say: Say = print) -> Path:
+    """The guests' kernel on its own."""
+    return packages("linux", say) / "boot/vmlinuz"
+
+
 def kernel(root: Path, scratch: Path) -> None:
     """Debian's cloud kernel with few of its modules, and an initrd that mounts the root disk."""
     in_root(root, "set -e; cd /tmp; apt-get update -q; "

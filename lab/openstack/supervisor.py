@@ -206,6 +206,8 @@ def images(lab: Supervisor, files: list[str]) -> None:
 
 
 def site(lab: Supervisor) -> None:
+    import bcrypt  # Keystone's own dependency, in the container
+
     about = json.loads(pathlib.Path("/etc/lab/site.json").read_text())
     address, region = about["address"], about["region"]
     for file in ("/etc/nova/nova.conf", "/etc/neutron/neutron.conf", "/etc/neutron/plugins/ml2/linuxbridge_agent.ini"):
@@ -215,8 +217,9 @@ def site(lab: Supervisor) -> None:
     lab.start("rabbitmq", "libvirtd")
     host = socket.gethostname()
     passwords = "".join(
-        f"update password p join local_user u on p.local_user_id=u.id set p.password_hash='{digest}' where u.name='{user}'; "
-        for user, digest in about["password_hashes"].items())
+        "update password p join local_user u on p.local_user_id=u.id set p.password_hash="
+        f"'{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}' where u.name='{user}'; "
+        for user, password in about["passwords"].items())
     # discovery of the host by Nova would take up to a minute
     lab.sql(f"use keystone; insert into region (id, description, extra) values ('{region}', '', '{{}}'); "
             f"update endpoint set region_id='{region}', url=replace(url, 'PUBLIC', '{address}'); "

@@ -1,0 +1,170 @@
+"""Up, down, status: what the lab's commands do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from rich.console import Console
+from rich.table import Table
+
+from lab import clouds, network
+from lab.guests import images as guest_images
+from lab.openstack import layers
+from lab.openstack.site import RunningSite
+from lab.sites import DEFAULT, INTERNET, PREFIX, SITES
+from toolchain.build import BuildFailed, Tools, everything
+from toolchain.environment import environment
+from toolchain.paths import locked, state
+
+console = Console(stderr=True, highlight=False)
+_started = time.monotonic()
+
+
+def say(text: str) -> None:
+    """A line of progress, with the seconds since the start."""
+    console.print(f"[dim]{time.monotonic() - _started:6.1f} s[/dim]  {text}")
+
+
+def build() -> Tools:
+    """Everything that is built once: tools, OpenStack's root, guest images; what is independent at the same time."""
+    require_root()
+    with ThreadPoolExecutor() as pool:
+        tools, root = pool.submit(everything, say), pool.submit(layers.base, say)
+        guest_images(say)
+        root.result()
+        layers.images(say)
+        return tools.result()
+
+
+def up(names: list[str]) -> None:
+    """Start the sites that do not run yet, all at once, and wait until they can be used."""
+    require_root()
+    sites = [RunningSite(SITES[name]) for name in names or DEFAULT]
+    with locked(state("lab.lock")):
+        stack = layers.images(say)
+        real_vyos = guest_images(say).real_vyos
+        state("lab").mkdir(parents=True, exist_ok=True)
+        network.make_internet()
+        complete = state("lab", "complete")
+        ready = set(complete.read_text().split()) if complete.exists() else set()
+        missing = [one for one in sites if one.site.name not in ready or one.outer() is None]
+        for one in missing:
+            say(f"{one.site.name}: starting Keystone, Glance, Placement, Nova, Neutron …")
+            one.start(stack)
+
+        def finish(one: RunningSite) -> None:
+            network.enter(INTERNET)  # this thread alone
+            clouds.set_up(one, real_vyos)
+            say(f"{one.site.name}: ready")
+
+        in_threads(finish, missing)
+        running = [one for one in map(RunningSite, SITES.values()) if one.outer() is not None]
+        complete.write_text(" ".join(one.site.name for one in running))
+        clouds.write_clouds(running)
+        report_restarts(running)
+
+
+def in_threads(work: object, items: list[RunningSite]) -> None:
+    """Run work for each item in a thread that ends with it: a thread that has entered a namespace is used once."""
+    failures: list[BaseException] = []
+
+    def guarded(item: RunningSite) -> None:
+        try:
+            work(item)  # type: ignore[operator]
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=guarded, args=(item,)) for item in items]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def down() -> None:
+    """Stop every site; leave no process, mount, namespace or interface."""
+    require_root()
+    with locked(state("lab.lock")):
+        for one in map(RunningSite, SITES.values()):
+            one.stop()
+        for name in network.namespaces():
+            end_processes_in(name)
+            network.remove(name)
+        for file in ("complete", "clouds.yaml", "admin-clouds.yaml"):
+            state("lab", file).unlink(missing_ok=True)
+
+
+def end_processes_in(namespace: str) -> None:
+    """End what still runs in a namespace of the lab, such as a shell that somebody has left open."""
+    listed = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True).stdout
+    for pid in map(int, listed.split()):
+        if pid != os.getpid():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 15)
+
+
+def status() -> int:
+    """Print each site's services and memory; 1 when a service is not running."""
+    table = Table("site", "service", "state", "started again", "memory")
+    healthy = True
+    for one in map(RunningSite, SITES.values()):
+        services = one.services()
+        for number, (name, about) in enumerate(sorted(services.items())):
+            healthy &= about["running"]
+            memory = f"{one.memory() / 2**30:.1f} GiB" if number == 0 else ""
+            table.add_row(one.site.name if number == 0 else "", name, "running" if about["running"] else "[red]down[/red]",
+                          str(about["restarts"] or ""), memory)
+    if table.row_count:
+        Console().print(table)
+    else:
+        print("no site runs; start the lab with: python -m lab up")
+    report_restarts([one for one in map(RunningSite, SITES.values()) if one.outer()])
+    return 0 if healthy else 1
+
+
+def report_restarts(running: list[RunningSite]) -> None:
+    """Show the end of the log of every service that has died."""
+    for one in running:
+        for name, about in one.services().items():
+            if about["restarts"]:
+                console.print(f"[red]{one.site.name}: {name} has died {about['restarts']} times[/red]")
+                console.print(one.log(name, lines=10), markup=False)
+
+
+def client_environment() -> dict[str, str]:
+    """The whole environment of a command in the client namespace."""
+    return {**os.environ, **environment(), "OS_CLIENT_CONFIG_FILE": str(clouds.clouds_yaml())}
+
+
+def execute(command: list[str]) -> int:
+    """Run a command where both clouds can be reached; its exit status."""
+    if INTERNET not in network.namespaces():
+        raise BuildFailed("the lab does not run; start it with: python -m lab up")
+    return subprocess.run(["ip", "netns", "exec", INTERNET, *command], env=client_environment()).returncode
+
+
+def require_root() -> None:
+    if os.geteuid() != 0 or sys.platform != "linux":
+        raise BuildFailed("the lab makes namespaces and mounts: run it as root, on Linux")
+
+
+@contextlib.contextmanager
+def phase(budget: dict[str, float], name: str) -> Iterator[None]:
+    """Add what a block takes, in seconds, to a time budget."""
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        budget[name] = time.monotonic() - started
+
+
+__all__ = ["PREFIX", "build", "down", "execute", "phase", "say", "status", "up"]

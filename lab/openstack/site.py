@@ -1,0 +1,115 @@
+"""A running site: a container over the layers, thrown away when it stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from lab import network
+from lab.openstack.layers import container
+from lab.sites import Site
+from toolchain.paths import remove, state
+
+
+@dataclass(frozen=True)
+class RunningSite:
+    """A site and the directory of its container."""
+
+    site: Site
+
+    @property
+    def directory(self) -> Path:
+        return state("lab", "sites", self.site.name)
+
+    @property
+    def logs(self) -> Path:
+        return self.directory / "upper/var/log"
+
+    def passwords(self) -> dict[str, str]:
+        """The site's own passwords of `admin` and of the tenant `demo`."""
+        return dict(json.loads((self.directory / "upper/etc/lab/site.json").read_text())["passwords"])
+
+    def start(self, layers: list[Path]) -> None:
+        """Start a fresh site in namespaces of its own."""
+        self.stop()
+        own = self.directory / "upper/etc/lab"
+        own.mkdir(parents=True)
+        about = {"address": self.site.api_address, "region": self.site.region,
+                 "passwords": {user: secrets.token_urlsafe(18) for user in ("admin", "demo")}}
+        with os.fdopen(os.open(own / "site.json", os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            json.dump(about, file)
+        network.make_site(self.site)
+        command = container(self.site.name, self.directory, layers, ["python3", "/etc/lab/supervisor.py", "site"])
+        with (self.directory / "console.log").open("wb") as console:
+            process = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.site.namespace}", *command], start_new_session=True,
+                                       stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+        (self.directory / "pid").write_text(str(process.pid))
+
+    def outer(self) -> psutil.Process | None:
+        """The process outside whose end ends the container, if it is this site's (a number may be used again)."""
+        try:
+            process = psutil.Process(int((self.directory / "pid").read_text()))
+            return process if any(str(self.directory) in argument for argument in process.cmdline()) else None
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.ZombieProcess):
+            return None
+
+    def init(self) -> psutil.Process | None:
+        """The container's PID 1."""
+        outer = self.outer()
+        children = outer.children() if outer else []
+        return children[0] if children else None
+
+    def stop(self) -> None:
+        """End every process of the site, and remove its namespace and its directory. Harmless when it does not run."""
+        outer, init = self.outer(), self.init()
+        for process in (init, outer):
+            if process:
+                process.send_signal(signal.SIGKILL)  # the kernel ends the rest of the PID namespace with its PID 1
+        psutil.wait_procs([process for process in (init, outer) if process], timeout=30)
+        network.remove_site(self.site)
+        deadline = time.monotonic() + 10
+        while self.directory.exists():
+            try:
+                remove(self.directory)
+            except OSError:  # the last processes of the namespace still write
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def services(self) -> dict[str, dict[str, Any]]:
+        """Each service: whether it runs, and how often it was started again."""
+        init = self.init()
+        if not init:
+            return {}
+        try:
+            return dict(json.loads(Path(f"/proc/{init.pid}/root/run/lab-services.json").read_text()))
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    def memory(self) -> int:
+        """Bytes that the site's processes hold in memory, shared pages shared out."""
+        outer = self.outer()
+        processes = [outer, *outer.children(recursive=True)] if outer else []
+        total = 0
+        for process in processes:
+            try:
+                total += process.memory_full_info().pss
+            except psutil.Error:
+                continue
+        return total
+
+    def log(self, service: str, lines: int = 40) -> str:
+        """The end of a service's logs: its own file and what it printed."""
+        files = [self.logs / "lab" / f"{service}.log", *sorted(self.logs.glob(f"*/{service}*.log"))]
+        tails = [f"== {file.relative_to(self.logs)}\n" + "\n".join(file.read_text(errors="replace").splitlines()[-lines:])
+                 for file in dict.fromkeys(files) if file.exists()]
+        return "\n".join(tails) or f"no log of {service}; there are: {', '.join(sorted(self.services()))}"
