@@ -1,0 +1,123 @@
+"""A link: IPIP between two routers, IPsec on it, and what each end's cloud needs for it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import pulumi
+import pulumi_command as command
+
+from components import render
+from components.mtu import link_mtu
+from components.plan import EndPlan, LinkPlan
+from components.preview import known_or
+
+# 256 bits as hexadecimal digits: nothing in it that VyOS or swanctl.conf reads as something else
+NEW_KEY = "od -An -v -tx1 -N32 /dev/urandom | tr -d ' \\n'"
+
+
+class LinkEnd(Protocol):
+    """What a link needs of an end; `VpnSite` is one."""
+
+    @property
+    def name(self) -> str:
+        """The site's name, as in the plan."""
+
+    @property
+    def floating_ip(self) -> pulumi.Output[str]:
+        """The address that the peer sends to."""
+
+    @property
+    def eth0_address(self) -> pulumi.Output[str]:
+        """The address that the router sends from, before any address translation."""
+
+    @property
+    def mtu(self) -> pulumi.Output[int]:
+        """Bytes that a packet between the routers may have at this end."""
+
+    @property
+    def connection(self) -> command.remote.ConnectionArgs:
+        """How the router is reached by SSH."""
+
+    @property
+    def machine(self) -> pulumi.Output[str]:
+        """Names the router's machine; another name means that it has to be configured anew."""
+
+    @property
+    def ready(self) -> pulumi.Resource:
+        """What must be there before a link is configured on the router."""
+
+    def admit(
+        self, link: LinkPlan, end: EndPlan, peer_address: pulumi.Input[str], parent: pulumi.Resource
+    ) -> list[pulumi.Resource]:
+        """Make what the end's cloud needs for the link, as children of `parent`."""
+
+
+class VpnLink(pulumi.ComponentResource):
+    """A link between two ends. Deleting it takes its nodes, and only these, off both routers."""
+
+    #: bytes that a packet between the two LANs may have
+    mtu: pulumi.Output[int]
+
+    def __init__(
+        self, name: str, plan: LinkPlan, ends: tuple[LinkEnd, LinkEnd], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """`ends`: the two ends in the plan's order."""
+        super().__init__("vpn-connect:index:VpnLink", name, {"tunnel": str(plan.tunnel)}, opts)
+        self.plan = plan
+        key = command.local.Command(
+            f"{name}-psk",
+            create=NEW_KEY,
+            logging=command.local.Logging.NONE,
+            opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["stdout"]),
+        )
+        self.mtu = pulumi.Output.all(ends[0].mtu, ends[1].mtu).apply(lambda sizes: link_mtu(int(min(sizes))).lan_to_lan)
+
+        #: what was told each router, in the plan's order; without secrets
+        self.scripts: list[pulumi.Output[str]] = []
+        #: what must be there before traffic can pass
+        self.applied: list[pulumi.Resource] = []
+        for end_plan, end, peer in ((plan.ends[0], ends[0], ends[1]), (plan.ends[1], ends[1], ends[0])):
+            admitted = end.admit(plan, end_plan, peer.floating_ip, parent=self)
+            script = self._script(end_plan, end, peer)
+            applied = command.remote.Command(
+                f"{name}-{end_plan.site}",
+                connection=end.connection,
+                create=script,
+                delete=render.removal_script(plan, end_plan),
+                stdin=pulumi.Output.concat(key.stdout, "\n"),
+                logging=command.remote.Logging.NONE,
+                # other nodes: those of before are removed first
+                triggers=list(render.link_nodes(plan, end_plan)),
+                # not before the floating IPs are associated: a packet that leaves earlier pins its flow to another
+                # address for minutes (see docs/design.md)
+                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=[end.ready]),
+            )
+            self.scripts.append(script)
+            self.applied += [applied, *admitted]
+        self.register_outputs({"mtu": self.mtu})
+
+    def _script(self, end_plan: EndPlan, end: LinkEnd, peer: LinkEnd) -> pulumi.Output[str]:
+        """The configuration of one end, in a preview with placeholders for what the clouds have not said yet."""
+
+        def rendered(known: list[str]) -> str:
+            machine, source_address, remote, *underlays = known
+            sizes = link_mtu(min(map(int, underlays))) if all(size.isdigit() for size in underlays) else None
+            return render.link_script(
+                self.plan,
+                end_plan,
+                machine,
+                render.Underlay(
+                    source_address=source_address,
+                    remote=remote,
+                    tunnel_mtu=str(sizes.tunnel) if sizes else f"<MTU of {self.plan.name}>",
+                    mss=str(sizes.mss) if sizes else f"<MSS of {self.plan.name}>",
+                ),
+            )
+
+        return pulumi.Output.all(
+            end.machine,
+            known_or(end.eth0_address, f"address of {end.name}'s eth0"),
+            known_or(peer.floating_ip, f"floating IP of {peer.name}"),
+            *(known_or(one.mtu, "MTU") for one in (end, peer)),
+        ).apply(rendered)

@@ -1,0 +1,275 @@
+"""A site: networks, Neutron router, VyOS, Linux VM and floating IP, in a project of one OpenStack cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_command as command
+import pulumi_openstack as openstack
+
+from components import render
+from components.plan import EndPlan, LinkPlan, SitePlan
+from components.preview import known_or
+
+#: tries of at most so many seconds: a router boots in the time of a few, a dead one is given up after minutes
+DIAL_ATTEMPTS, DIAL_SECONDS = 60, 5
+
+
+class VpnSite(pulumi.ComponentResource):
+    """The site's resources, all made with the component's OpenStack provider. An end that `VpnLink` can join.
+
+    A VM's default gateway stays the Neutron router; VyOS has eth0 on a transit network of its own, where the floating
+    IP leads to, and eth1 on the LAN.
+    """
+
+    #: the address that peers and administrators know VyOS by
+    floating_ip: pulumi.Output[str]
+    #: VyOS's own address on eth0, behind Neutron's address translation
+    eth0_address: pulumi.Output[str]
+    #: of the Linux VM on the LAN
+    linux_address: pulumi.Output[str]
+    #: bytes; of the transit network, which carries the tunnels
+    mtu: pulumi.Output[int]
+    #: of the key pair that Nova made for both VMs; a secret
+    private_key: pulumi.Output[str]
+
+    def __init__(self, name: str, plan: SitePlan, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("vpn-connect:index:VpnSite", name, {"lan": str(plan.lan), "number": plan.number}, opts)
+        self.plan, self.label = plan, name
+        child, lookup = pulumi.ResourceOptions(parent=self), pulumi.InvokeOptions(parent=self)
+        external = openstack.networking.get_network_output(name=plan.external_network, external=True, opts=lookup)
+
+        self.lan, self.lan_subnet = self._network(
+            "lan", str(plan.lan), pool=plan.lan_pool, dns_nameservers=[str(server) for server in plan.dns_servers]
+        )
+        transit, transit_subnet = self._network("transit", str(plan.transit))
+        self.router = openstack.networking.Router(f"{name}-router", external_network_id=external.id, opts=child)
+        self.lan_interface = openstack.networking.RouterInterface(
+            f"{name}-router-lan", router_id=self.router.id, subnet_id=self.lan_subnet.id, opts=child
+        )
+        transit_interface = openstack.networking.RouterInterface(
+            f"{name}-router-transit", router_id=self.router.id, subnet_id=transit_subnet.id, opts=child
+        )
+
+        self.eth0_group = openstack.networking.SecGroup(f"{name}-eth0", opts=child)
+        self.lan_group = openstack.networking.SecGroup(f"{name}-lan", opts=child)
+        for cidr in plan.admin_cidrs:
+            self._allow(f"{name}-ssh-{cidr}", self.eth0_group, cidr=str(cidr), protocol="tcp", port=22)
+        self._allow(f"{name}-lan-{plan.lan}", self.lan_group, cidr=str(plan.lan))
+
+        eth0 = self._port("eth0", transit, transit_subnet, self.eth0_group)
+        eth1 = self._port(
+            "eth1",
+            self.lan,
+            self.lan_subnet,
+            self.lan_group,
+            address=str(plan.vyos_lan_address),
+            pairs=[str(prefix) for prefix in plan.address_pairs],
+        )
+        linux_port = self._port("linux", self.lan, self.lan_subnet, self.lan_group)
+        floating_ip = openstack.networking.FloatingIp(
+            f"{name}-floating-ip",
+            pool=external.name,
+            port_id=eth0.id,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[transit_interface]),
+        )
+        keypair = openstack.compute.Keypair(
+            f"{name}-keypair", opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["privateKey"])
+        )
+
+        vyos = self._server(
+            f"{name}-vyos", plan.vyos_image, plan.vyos_flavor, keypair, [eth0, eth1], render.user_data(plan)
+        )
+        self.linux = self._server(f"{name}-linux", plan.linux_image, plan.linux_flavor, keypair, [linux_port])
+
+        self.floating_ip, self.private_key = floating_ip.address, keypair.private_key
+        self.eth0_address, self.linux_address = eth0.all_fixed_ips[0], linux_port.all_fixed_ips[0]
+        self.mtu = transit.mtu
+        self.connection = command.remote.ConnectionArgs(
+            host=self.floating_ip,
+            user=plan.vyos_user,
+            private_key=self.private_key,
+            dial_error_limit=DIAL_ATTEMPTS,
+            per_dial_timeout=DIAL_SECONDS,
+        )
+        self.linux_connection = command.remote.ConnectionArgs(
+            host=self.linux_address,
+            user=plan.linux_user,
+            private_key=self.private_key,
+            dial_error_limit=DIAL_ATTEMPTS,
+            per_dial_timeout=DIAL_SECONDS,
+            proxy=command.remote.ProxyConnectionArgs(
+                host=self.floating_ip, user=plan.vyos_user, private_key=self.private_key
+            ),
+        )
+
+        #: names the machine, so that a router made anew is configured anew
+        self.machine = known_or(vyos.id, f"id of {name}'s VyOS")
+        lan_mtu = known_or(self.lan.mtu, f"MTU of {name}'s LAN")
+        script = pulumi.Output.all(self.machine, lan_mtu).apply(
+            lambda known: render.base_script(plan, str(known[0]), str(known[1]))
+        )
+        self.base = command.remote.Command(
+            f"{name}-base",
+            connection=self.connection,
+            create=script,
+            stdin="\n",
+            logging=command.remote.Logging.NONE,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[vyos, transit_interface]),
+        )
+        self.register_outputs(
+            {
+                "floatingIp": self.floating_ip,
+                "eth0Address": self.eth0_address,
+                "linuxAddress": self.linux_address,
+                "mtu": self.mtu,
+                "privateKey": self.private_key,
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        """The site's name."""
+        return self.plan.name
+
+    @property
+    def ready(self) -> pulumi.Resource:
+        """What must be there before a link is configured on the router."""
+        return self.base
+
+    def admit(
+        self, link: LinkPlan, end: EndPlan, peer_address: pulumi.Input[str], parent: pulumi.Resource
+    ) -> list[pulumi.Resource]:
+        """What this cloud needs for a link: IPIP from the peer, its LANs past the security group, the VMs' routes.
+
+        A route stands twice: DHCP hands it out (option 121), and the Neutron router has it for VMs that do not ask
+        again.
+        """
+        owner = pulumi.ResourceOptions(
+            parent=parent, provider=self.get_provider("openstack:index:provider"), depends_on=[self.lan_interface]
+        )
+        prefix, hop = f"{link.name}-{end.site}", str(self.plan.vyos_lan_address)
+        # written as a number: Neutron's "ipip" is not IP in IP for its iptables driver
+        admitted: list[pulumi.Resource] = [
+            self._allow(
+                f"{prefix}-ipip",
+                self.eth0_group,
+                cidr=pulumi.Output.concat(peer_address, "/32"),
+                protocol="4",
+                opts=owner,
+            )
+        ]
+        for remote in map(str, end.remote_prefixes):
+            admitted += [
+                self._allow(f"{prefix}-from-{remote}", self.lan_group, cidr=remote, opts=owner),
+                openstack.networking.SubnetRoute(
+                    f"{prefix}-dhcp-{remote}",
+                    subnet_id=self.lan_subnet.id,
+                    destination_cidr=remote,
+                    next_hop=hop,
+                    opts=owner,
+                ),
+                openstack.networking.RouterRoute(
+                    f"{prefix}-route-{remote}",
+                    router_id=self.router.id,
+                    destination_cidr=remote,
+                    next_hop=hop,
+                    opts=owner,
+                ),
+            ]
+        return admitted
+
+    def _network(
+        self,
+        role: str,
+        cidr: str,
+        pool: tuple[object, object] | None = None,
+        dns_nameservers: Sequence[str] = (),
+    ) -> tuple[openstack.networking.Network, openstack.networking.Subnet]:
+        child = pulumi.ResourceOptions(parent=self)
+        network = openstack.networking.Network(f"{self.label}-{role}", opts=child)
+        pools = [openstack.networking.SubnetAllocationPoolArgs(start=str(pool[0]), end=str(pool[1]))] if pool else None
+        return network, openstack.networking.Subnet(
+            f"{self.label}-{role}",
+            network_id=network.id,
+            cidr=cidr,
+            ip_version=4,
+            allocation_pools=pools,
+            dns_nameservers=list(dns_nameservers) or None,
+            opts=child,
+        )
+
+    def _allow(
+        self,
+        name: str,
+        group: openstack.networking.SecGroup,
+        *,
+        cidr: pulumi.Input[str],
+        protocol: str | None = None,
+        port: int | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> openstack.networking.SecGroupRule:
+        return openstack.networking.SecGroupRule(
+            name,
+            security_group_id=group.id,
+            direction="ingress",
+            ethertype="IPv4",
+            protocol=protocol,
+            remote_ip_prefix=cidr,
+            port_range_min=port,
+            port_range_max=port,
+            opts=opts or pulumi.ResourceOptions(parent=self),
+        )
+
+    def _port(
+        self,
+        role: str,
+        network: openstack.networking.Network,
+        subnet: openstack.networking.Subnet,
+        group: openstack.networking.SecGroup,
+        address: str | None = None,
+        pairs: Sequence[str] = (),
+    ) -> openstack.networking.Port:
+        return openstack.networking.Port(
+            f"{self.label}-{role}",
+            network_id=network.id,
+            security_group_ids=[group.id],
+            fixed_ips=[openstack.networking.PortFixedIpArgs(subnet_id=subnet.id, ip_address=address)],
+            allowed_address_pairs=[openstack.networking.PortAllowedAddressPairArgs(ip_address=pair) for pair in pairs],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _server(
+        self,
+        name: str,
+        image: str,
+        flavor: str,
+        keypair: openstack.compute.Keypair,
+        ports: Sequence[openstack.networking.Port],
+        user_data: str | None = None,
+    ) -> openstack.compute.Instance:
+        lookup = pulumi.InvokeOptions(parent=self)
+        return openstack.compute.Instance(
+            name,
+            name=name,
+            image_id=openstack.images.get_image_output(name=image, most_recent=True, opts=lookup).id,
+            flavor_id=openstack.compute.get_flavor_output(name=flavor, opts=lookup).id,
+            key_pair=keypair.name,
+            networks=[openstack.compute.InstanceNetworkArgs(port=port.id) for port in ports],
+            user_data=user_data,
+            # its ports cannot be on two servers
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+
+    def summary(self) -> dict[str, pulumi.Input[str]]:
+        """What people and tools want to know of the site; no secrets."""
+        return {
+            "floatingIp": self.floating_ip,
+            "eth0Address": self.eth0_address,
+            "vyosLanAddress": str(self.plan.vyos_lan_address),
+            "routerUser": self.plan.vyos_user,
+            "linuxAddress": self.linux_address,
+            "linuxUser": self.plan.linux_user,
+            "lan": str(self.plan.lan),
+        }
