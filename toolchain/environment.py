@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
+from pathlib import Path
 
 from toolchain.build import Tools, tools
 from toolchain.paths import state
@@ -15,7 +18,8 @@ def environment(found: Tools | None = None) -> dict[str, str]:
     The default backend is a directory in the state, the default passphrase is generated on first use.
     """
     found = found or tools(lambda _: None)
-    added = {"PATH": f"{found.bin}:{os.environ['PATH']}", "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    others = [directory for directory in os.environ.get("PATH", os.defpath).split(":") if directory != str(found.bin)]
+    added = {"PATH": ":".join([str(found.bin), *others]), "PULUMI_SKIP_UPDATE_CHECK": "true"}
     if found.home:
         added["PULUMI_HOME"] = str(found.home)
         # without it every command spends seconds on asking for plugins that cannot be had
@@ -29,12 +33,15 @@ def environment(found: Tools | None = None) -> dict[str, str]:
     return added
 
 
-def passphrase_file() -> os.PathLike[str]:
+def passphrase_file() -> Path:
     """The file with the passphrase that encrypts the stacks' secrets; made on first use, for its owner's eyes only."""
     file = state("passphrase")
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor, new = tempfile.mkstemp(dir=file.parent)  # mode 0600
         with os.fdopen(descriptor, "w") as opened:
             opened.write(secrets.token_urlsafe(32))
+        with contextlib.suppress(FileExistsError):  # another process was first: its passphrase counts
+            os.link(new, file)
+        os.unlink(new)
     return file

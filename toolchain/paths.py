@@ -1,4 +1,7 @@
-"""Where built things and running state lie, outside the work tree. Standard library only: it runs before the venv exists."""
+"""Where built things and running state lie, outside the work tree.
+
+Standard library only: it runs before the venv exists.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
+COMPLETE = ".complete"  # the mark in a directory that was filled to the end
 
 
 def cache(*parts: str) -> Path:
@@ -45,16 +49,20 @@ def build_once(target: Path, builder: Callable[[Path], None]) -> Path:
     A mark written last tells a complete one from one that was cut off, which is removed and built again. Others that
     want the same thing wait.
     """
-    mark = target / ".complete"
-    if mark.exists():
+    if complete(target):
         return target
     with locked(target.with_name(target.name + ".lock")):
-        if not mark.exists():
+        if not complete(target):
             remove(target)
             target.mkdir(parents=True)
             builder(target)
-            mark.touch()
+            (target / COMPLETE).touch()
     return target
+
+
+def complete(target: Path) -> bool:
+    """Whether `build_once` has finished this directory."""
+    return (target / COMPLETE).exists()
 
 
 def remove(tree: Path) -> None:

@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-import asyncssh
 import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2_grpc
@@ -27,7 +26,7 @@ from toolchain.command_plugin.values import (
     holds_secret,
     plain,
     secret,
-    secrets_in,
+    secrets_of,
     to_struct,
 )
 from toolchain.serving import serve
@@ -69,7 +68,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return pb.DiffResponse(changes=pb.DiffResponse.DIFF_NONE)
 
     def Configure(self, request: Any, context: Any) -> Any:
-        return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True, acceptResources=False, acceptOutputs=False)
+        return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Check(self, request: Any, context: Any) -> Any:
         kind, inputs = kind_of(request.urn), from_struct(request.news)
@@ -88,10 +87,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                    if plain(old.get(name)) != plain(new.get(name))]
         detail = {}
         for name in changed:
-            kind = (pb.PropertyDiff.ADD if name not in old else
-                    pb.PropertyDiff.DELETE if name not in new else pb.PropertyDiff.UPDATE)
-            # each kind's replacing twin is the next number in the protocol
-            detail[name] = pb.PropertyDiff(kind=kind + 1 if name == "triggers" else kind, inputDiff=True)
+            kind = "ADD" if name not in old else "DELETE" if name not in new else "UPDATE"
+            kind += "_REPLACE" if name == "triggers" else ""
+            detail[name] = pb.PropertyDiff(kind=pb.PropertyDiff.Kind.Value(kind), inputDiff=True)
         return pb.DiffResponse(
             changes=pb.DiffResponse.DIFF_SOME if changed else pb.DiffResponse.DIFF_NONE, diffs=changed,
             replaces=[name for name in changed if name == "triggers"], detailedDiff=detail, hasDetailedDiff=True)
@@ -101,14 +99,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return pb.CreateResponse(id="" if request.preview else uuid.uuid4().hex, properties=to_struct(outputs))
 
     def Update(self, request: Any, context: Any) -> Any:
-        previous = plain(from_struct(request.olds))
-        outputs = self.step(request.urn, from_struct(request.news), "update", previous, context, request.preview)
+        outputs = self.step(request.urn, from_struct(request.news), "update", from_struct(request.olds), context,
+                            request.preview)
         return pb.UpdateResponse(properties=to_struct(outputs))
 
     def Delete(self, request: Any, context: Any) -> Any:
         properties = from_struct(request.properties)
         if kind_of(request.urn) != COPY:
-            self.step(request.urn, properties, "delete", plain(properties), context)
+            self.step(request.urn, properties, "delete", properties, context)
         return empty_pb2.Empty()
 
     def Read(self, request: Any, context: Any) -> Any:
@@ -119,7 +117,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.UNIMPLEMENTED, request.tok)
         wrapped = from_struct(request.args)
         inputs = plain(wrapped)
-        outputs = self.attempt(context, Scrubber(secrets_in(wrapped)), lambda: run_local(
+        outputs = self.attempt(context, Scrubber(secrets_of(wrapped)), lambda: run_local(
             inputs["command"], inputs, environment_of(inputs, {}), lambda stream, line: None, self.children))
         return pb.InvokeResponse(**{"return": to_struct({**inputs, **outputs})})
 
@@ -127,11 +125,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self.stop()
         return empty_pb2.Empty()
 
-    def step(self, urn: str, wrapped: Properties, step: str, previous: Properties, context: Any,
+    def step(self, urn: str, wrapped: Properties, step: str, old: Properties, context: Any,
              preview: bool = False) -> Properties:
         """Run the command for a step (create's also for an update without its own); the resource's new properties."""
-        kind, inputs = kind_of(urn), plain(wrapped)
-        scrub = Scrubber(secrets_in(wrapped))
+        kind, inputs, previous = kind_of(urn), plain(wrapped), plain(old)
+        # the old ones' too: the previous output, which may hold them, is in the command's environment
+        scrub = Scrubber([*secrets_of(wrapped), *secrets_of(old)])
         if kind == COPY:
             if not preview:
                 self.attempt(context, scrub, lambda: self.to_the_end(copy_to_remote(inputs)))
@@ -147,7 +146,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 run_local(command, inputs, environment, log, self.children) if kind == LOCAL
                 else self.to_the_end(run_remote(command, inputs, environment, log))))
         if any(holds_secret(wrapped.get(name)) for name in ("create", "update", "delete", "stdin", "environment")):
-            outputs = {name: secret(value) for name, value in outputs.items()}
+            return {**wrapped, **{name: secret(value) for name, value in outputs.items()}}
         return {**wrapped, **outputs}
 
     def log(self, urn: str, inputs: Properties, scrub: Scrubber) -> Log:
@@ -157,7 +156,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         def send(stream: str, line: str) -> None:
             if self.engine and stream in mode:
                 self.engine.Log(engine_pb2.LogRequest(
-                    severity=engine_pb2.INFO, urn=urn, message=scrub(line.rstrip("\n")), streamId=0))
+                    severity=engine_pb2.INFO, urn=urn, message=scrub(line.rstrip("\n")), ephemeral=True))
 
         return send
 
@@ -165,8 +164,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Run a piece of work; its failure ends the request with a text that holds no secret."""
         try:
             return work()
-        except (Failed, OSError, asyncssh.Error, ValueError, KeyError) as error:
-            context.abort(grpc.StatusCode.UNKNOWN, scrub(str(error) or repr(error)))
+        except Exception as error:  # any: gRPC would print it as it is
+            text = str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
+            context.abort(grpc.StatusCode.UNKNOWN, scrub(text))
             raise
 
     def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +24,32 @@ class Failed(Exception):
 
 
 async def run_remote(command: str, inputs: Properties, environment: dict[str, str], log: Log) -> dict[str, str]:
-    """Run a command on the host; its output, or Failed with what it wrote to stderr (or else stdout)."""
-    async with await connect(inputs["connection"]) as ssh:
-        process = await ssh.create_process(command, env=environment)
-        if inputs.get("stdin"):
-            process.stdin.write(inputs["stdin"])
-        process.stdin.write_eof()
-        got: dict[str, list[str]] = {"stdout": [], "stderr": []}
+    """Run a command on the host; its output, or Failed with what it wrote."""
+    async with connected(inputs["connection"]) as ssh:
+        process = await ssh.create_process(command, env=environment, errors="replace")
+        got: list[tuple[str, str]] = []
 
         async def pump(name: str) -> None:
             async for line in getattr(process, name):
-                got[name].append(line)
+                got.append((name, line))
                 await asyncio.to_thread(log, name, line)
 
+        with contextlib.suppress(BrokenPipeError):  # a command need not read its input
+            process.stdin.write(inputs.get("stdin") or "")
+            process.stdin.write_eof()
         await asyncio.gather(pump("stdout"), pump("stderr"))
-        done = await process.wait()
-    output = {name: "".join(lines).removesuffix("\n") for name, lines in got.items()}
-    if done.exit_status != 0:
-        raise Failed(f"exit status {done.exit_status}: {output['stderr'] or output['stdout']}")
-    return output
+        await process.wait_closed()
+        if process.exit_signal:
+            return outcome(f"signal {process.exit_signal[0]}", got)
+        return outcome("connection lost" if process.exit_status is None else f"exit status {process.exit_status}", got)
+
+
+def outcome(ending: str, got: list[tuple[str, str]]) -> dict[str, str]:
+    """A command's output by stream; Failed, with all of it in its order, when it did not end well."""
+    if ending != "exit status 0":
+        raise Failed(f"{ending}: {''.join(line for _, line in got)}".strip())
+    return {name: "".join(line for stream, line in got if stream == name).removesuffix("\n")
+            for name in ("stdout", "stderr")}
 
 
 async def copy_to_remote(inputs: Properties) -> None:
@@ -49,7 +57,7 @@ async def copy_to_remote(inputs: Properties) -> None:
     source, target = inputs["source"], inputs["remotePath"]
     with tempfile.TemporaryDirectory() as scratch:
         path = source.get("path") or materialise(source, Path(scratch))
-        async with await connect(inputs["connection"]) as ssh, ssh.start_sftp_client() as sftp:
+        async with connected(inputs["connection"]) as ssh, ssh.start_sftp_client() as sftp:
             await sftp.put(path, target, recurse=os.path.isdir(path))
 
 
@@ -69,15 +77,22 @@ def materialise(source: Properties, scratch: Path) -> str:
     return str(target)
 
 
-async def connect(connection: Properties) -> asyncssh.SSHClientConnection:
-    """Connect to the host, through `proxy` where one is given."""
-    proxy = connection.get("proxy")
-    return await dial(connection, await dial(proxy) if proxy else None)
+@contextlib.asynccontextmanager
+async def connected(connection: Properties) -> AsyncIterator[asyncssh.SSHClientConnection]:
+    """A connection to the host, through `proxy` where one is given; both are closed at the end."""
+    async with contextlib.AsyncExitStack() as stack:
+        proxy = connection.get("proxy")
+        tunnel = await stack.enter_async_context(await dial(proxy)) if proxy else None
+        yield await stack.enter_async_context(await dial(connection, tunnel))
 
 
-async def dial(connection: Properties, tunnel: asyncssh.SSHClientConnection | None = None) -> asyncssh.SSHClientConnection:
-    """Try until it answers, `dialErrorLimit` times (10; below 0: for ever), `perDialTimeout` seconds each (15)."""
-    host, port, options = connection["host"], int(connection.get("port") or 22), ssh_options(connection)
+async def dial(connection: Properties,
+               tunnel: asyncssh.SSHClientConnection | None = None) -> asyncssh.SSHClientConnection:
+    """Try until it answers: `dialErrorLimit` errors pass (10; below 0: any), `perDialTimeout` seconds each (15).
+
+    A wrong host key ends it at once: unlike a host that boots, it does not get better.
+    """
+    host, port, options = connection["host"], int(connection.get("port") or 22), await ssh_options(connection)
     limit = int(connection.get("dialErrorLimit", 10))
     timeout = connection.get("perDialTimeout", 15) or None
     attempt, delay = 0, FIRST_DELAY
@@ -91,22 +106,25 @@ async def dial(connection: Properties, tunnel: asyncssh.SSHClientConnection | No
         except (OSError, asyncssh.Error, TimeoutError) as error:
             reason, final = f"{type(error).__name__}: {error}", False
         attempt += 1
-        if final or 0 <= limit <= attempt:
+        if final or 0 <= limit < attempt:
             raise Failed(f"cannot connect to {host}:{port}, tried {attempt} times: {reason}")
         await asyncio.sleep(delay)
         delay = min(delay * BACKOFF, LONGEST_DELAY)
 
 
-def ssh_options(connection: Properties) -> dict[str, Any]:
+async def ssh_options(connection: Properties) -> dict[str, Any]:
     """asyncssh's options for a `connection`; nothing of the user's own SSH configuration is read."""
     options: dict[str, Any] = {
         "username": connection.get("user") or "root", "config": None, "known_hosts": None, "client_keys": None,
         "agent_path": connection.get("agentSocketPath") or os.environ.get("SSH_AUTH_SOCK")}
     if connection.get("hostKey"):
-        port = int(connection.get("port") or 22)
-        options["known_hosts"] = asyncssh.import_known_hosts(f"[{connection['host']}]:{port} {connection['hostKey']}\n")
+        options["known_hosts"] = ([asyncssh.import_public_key(connection["hostKey"])], [], [])  # this key and no other
     if connection.get("privateKey"):
-        options["client_keys"] = [asyncssh.import_private_key(connection["privateKey"], connection.get("privateKeyPassword"))]
+        password = connection.get("privateKeyPassword")
+        options["client_keys"] = [asyncssh.import_private_key(connection["privateKey"], password)]
+    elif options["agent_path"]:
+        async with asyncssh.connect_agent(options["agent_path"]) as agent:
+            options["client_keys"] = await agent.get_keys()
     if connection.get("password"):
         options["password"] = connection["password"]
     return options

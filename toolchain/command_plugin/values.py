@@ -58,6 +58,22 @@ def secrets_in(value: Any) -> Iterator[str]:
             yield from secrets_in(inner)
 
 
+def secrets_of(resource: Properties) -> Iterator[str]:
+    """The secret texts of a resource, as far as they are nobody else's business.
+
+    The SDK makes all of `connection` secret: the user and the address in it are not, or no error could name them. Nor
+    are the lines of an old output; what made it secret is among the inputs.
+    """
+    for name, value in resource.items():
+        if name == "connection":
+            known = plain(value) if isinstance(plain(value), dict) else {}  # unknown in a preview, maybe
+            for end in (known, known.get("proxy")):
+                if isinstance(end, dict):
+                    yield from (end[key] for key in ("password", "privateKey", "privateKeyPassword") if end.get(key))
+        elif name not in ("stdout", "stderr"):
+            yield from secrets_in(value)
+
+
 def texts_in(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,7 +17,10 @@ from pulumi.runtime.proto import language_pb2 as pb
 from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 
 from toolchain.language_host.program import REPORTED
+from toolchain.launch import module_arguments
 from toolchain.serving import serve
+
+LIBRARY = Path(__file__).resolve().parent.parent.parent  # the directory that holds this package
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
@@ -43,12 +47,13 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
                 about = json.load(file)
             if about.get("resource"):
                 name = about.get("name") or os.path.basename(os.path.dirname(path)).removeprefix("pulumi_")
-                packages.append(plugin_pb2.PackageDependency(name=name, kind="resource", version=about.get("version", "")))
+                version = about.get("version", "")
+                packages.append(plugin_pb2.PackageDependency(name=name, kind="resource", version=version))
         return pb.GetRequiredPackagesResponse(packages=packages)
 
     def Run(self, request: Any, context: Any) -> Any:
-        child = self.spawn([interpreter(request.info), "-P", "-u", "-m", "toolchain.language_host.program", self.engine],
-                           stdin=subprocess.PIPE)
+        child = self.spawn([interpreter(request.info), *module_arguments("toolchain.language_host.program", LIBRARY),
+                            self.engine], stdin=subprocess.PIPE)
         child.communicate(request.SerializeToString())
         self.children.discard(child)
         if child.returncode == REPORTED:
@@ -95,7 +100,7 @@ def interpreter(info: Any) -> str:
         return sys.executable
     python = os.path.join(info.root_directory, virtualenv, "bin", "python")
     if not os.access(python, os.X_OK):
-        raise RuntimeError(f"the project file's virtualenv {virtualenv!r} has no {python}: create it first (make toolchain)")
+        raise RuntimeError(f"the project file's virtualenv {virtualenv!r} has no {python}: create it first")
     return python
 
 

@@ -32,14 +32,20 @@ def run_program(engine: str) -> int:
     os.chdir(request.pwd or request.info.program_directory)
     directory = os.path.realpath(program if os.path.isdir(program) else os.path.dirname(program))
     sys.argv = [program, *request.args]
-    sys.path.insert(0, directory)
+    sys.path[0] = directory  # instead of this package's, which the program has nothing to do with
+    for name in [name for name in sys.modules if name.split(".")[0] == "toolchain"]:
+        del sys.modules[name]
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     pool = ThreadPoolExecutor(max_workers=max(request.parallel, 1) * 4)
     loop.set_default_executor(pool)
+
+    def main() -> None:
+        runpy.run_path(program, run_name="__main__")
+
     try:
-        loop.run_until_complete(run_in_stack(lambda: runpy.run_path(program, run_name="__main__")))
+        loop.run_until_complete(run_in_stack(main))
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
         return REPORTED
@@ -53,11 +59,13 @@ def run_program(engine: str) -> int:
 
 
 def own_frames(error: Exception, directory: str) -> str:
-    """The traceback from the first frame that lies in the program's own directory."""
+    """The traceback from the first frame that lies in the program's own directory (and not in a venv there)."""
+    if isinstance(error, SyntaxError):
+        return "".join(traceback.format_exception_only(error))  # names its place itself
     frames = traceback.extract_tb(error.__traceback__)
-    first = next((number for number, frame in enumerate(frames)
-                  if os.path.realpath(frame.filename).startswith(directory + os.sep)), 0)
-    return "".join(traceback.format_exception(error, limit=first - len(frames)))
+    own = (number for number, frame in enumerate(frames)
+           if (file := os.path.realpath(frame.filename)).startswith(directory + os.sep) and "site-packages" not in file)
+    return "".join(traceback.format_exception(error, limit=next(own, 0) - len(frames)))
 
 
 if __name__ == "__main__":
