@@ -71,6 +71,7 @@ class VpnLink(pulumi.ComponentResource):
             logging=command.local.Logging.NONE,
             opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["stdout"]),
         )
+        key_line: pulumi.Output[str] = pulumi.Output.secret(key.stdout.apply(lambda secret: f"{secret}\n"))
         self.mtu = pulumi.Output.all(ends[0].mtu, ends[1].mtu).apply(lambda sizes: link_mtu(int(min(sizes))).lan_to_lan)
 
         #: what was told each router, in the plan's order; without secrets
@@ -85,7 +86,7 @@ class VpnLink(pulumi.ComponentResource):
                 connection=end.connection,
                 create=script,
                 delete=render.removal_script(plan, end_plan),
-                stdin=pulumi.Output.concat(key.stdout, "\n"),
+                stdin=key_line,
                 logging=command.remote.Logging.NONE,
                 # other nodes: those of before are removed first
                 triggers=list(render.link_nodes(plan, end_plan)),

@@ -83,7 +83,8 @@ class VpnSite(pulumi.ComponentResource):
         )
         self.linux = self._server(f"{name}-linux", plan.linux_image, plan.linux_flavor, keypair, [linux_port])
 
-        self.floating_ip, self.private_key = floating_ip.address, keypair.private_key
+        self.floating_ip = floating_ip.address
+        self.private_key = pulumi.Output.secret(keypair.private_key)
         self.eth0_address, self.linux_address = eth0.all_fixed_ips[0], linux_port.all_fixed_ips[0]
         self.mtu = transit.mtu
         self.connection = command.remote.ConnectionArgs(

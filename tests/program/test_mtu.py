@@ -24,6 +24,6 @@ def test_sizes_over_an_underlay(underlay: int, expected: LinkMtu) -> None:
 def test_a_network_that_leaves_nothing_is_refused() -> None:
     link_mtu(652)
     with pytest.raises(
-        ValueError, match="a network MTU of 648 leaves 574 bytes between the LANs, less than 576; raise the MTU"
+        ValueError, match=r"a network MTU of 648 leaves 574 bytes between the LANs, less than 576; raise the MTU"
     ):
         link_mtu(648)

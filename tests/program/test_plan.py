@@ -7,10 +7,10 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from tests.program.conftest import configuration
 
 from components.plan import Plan, default_number, highest_number, make_plan, tunnel_network
 from components.settings import DEFAULT_TUNNEL_RANGE, parse_settings
+from tests.program.conftest import configuration
 
 
 def plan_of(raw: dict[str, Any]) -> Plan:

@@ -22,14 +22,22 @@ def make(value: object, known: bool, secret: bool = False) -> pulumi.Output[str]
 
 def test_a_known_value_stays() -> None:
     async def check() -> None:
-        assert await value_of(known_or(make("203.0.113.51", True), "floating IP of osaka")) == ("203.0.113.51", True, False)
+        assert await value_of(known_or(make("203.0.113.51", True), "floating IP of osaka")) == (
+            "203.0.113.51",
+            True,
+            False,
+        )
 
     asyncio.run(check())
 
 
 def test_an_unknown_value_is_named_and_counts_as_known() -> None:
     async def check() -> None:
-        assert await value_of(known_or(make(None, False), "floating IP of osaka")) == ("<floating IP of osaka>", True, False)
+        assert await value_of(known_or(make(None, False), "floating IP of osaka")) == (
+            "<floating IP of osaka>",
+            True,
+            False,
+        )
 
     asyncio.run(check())
 

@@ -85,7 +85,13 @@ def test_a_link_owns_all_that_it_sets_and_nothing_else() -> None:
                 owners = [name for name, nodes in owned if any(line.startswith(f"set {node} ") for node in nodes)]
                 assert owners == [link.name], line
         base = next(render.base_lines(one, "1450") for one in plan.sites if one.name == site.name)
-        assert not [line for line in base.splitlines() for _, nodes in owned for node in nodes if line.startswith(f"set {node} ")]
+        assert not [
+            line
+            for line in base.splitlines()
+            for _, nodes in owned
+            for node in nodes
+            if line.startswith(f"set {node} ")
+        ]
 
 
 def test_the_two_ends_fit_together() -> None:
@@ -95,7 +101,9 @@ def test_the_two_ends_fit_together() -> None:
                "remote-address": "local-address", "local prefix": "remote prefix", "remote prefix": "local prefix"}  # fmt: skip
     peer = [line for line in first.splitlines() if "site-to-site" in line or "psk" in line or "-group" in line]
     mirrored = sorted(re.sub("|".join(swapped), lambda found: swapped[found[0]], line) for line in peer)
-    assert mirrored == sorted(line for line in second.splitlines() if "site-to-site" in line or "psk" in line or "-group" in line)
+    assert mirrored == sorted(
+        line for line in second.splitlines() if "site-to-site" in line or "psk" in line or "-group" in line
+    )
 
 
 def test_cryptography_is_what_was_promised() -> None:
