@@ -10,10 +10,11 @@ import os
 import socketserver
 import threading
 
+from . import render
 from .daemon import Daemon
 from .system import System
 
-PORT = int(os.environ.get("VYOS_STANDIN_PORT", "8101"))
+PORT = int(os.environ.get("VYOS_STANDIN_PORT", render.PORT))
 FIRST_BOOT = "/run/cloud/vyos_config_commands"
 
 
@@ -23,7 +24,8 @@ class Handler(socketserver.StreamRequestHandler):
     daemon: Daemon
 
     def handle(self) -> None:
-        words = self.rfile.readline().decode().rstrip("\n").split("\x1f")
+        # a newline in a word comes as a record separator
+        words = [word.replace("\x1e", "\n") for word in self.rfile.readline().decode().rstrip("\n").split("\x1f")]
         if len(words) < 2:
             return
         try:

@@ -1,4 +1,7 @@
-"""Makes the system follow the configuration: one function for each part that VyOS commits on its own, in VyOS's order."""
+"""Makes the system follow the configuration: a function for each kind of part that VyOS commits on its own.
+
+Each is called only for a part whose lines differ, with the part's path; what the path names may be new, changed or gone.
+"""
 
 from __future__ import annotations
 
@@ -10,78 +13,85 @@ from .config import Config, Path
 from .system import System
 
 SWANCTL_CONF = "/etc/swanctl/conf.d/vyos.conf"
+CHARON_CONF = "/etc/strongswan.d/charon-vyos.conf"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A subtree that is verified and applied as one; `title` is the path in VyOS's failure message."""
+    """A node that VyOS commits on its own; `each_tag`: each of its tags on its own. `path` is in the failure messages."""
 
-    title: str
-    prefixes: tuple[Path, ...]
-    verify: Callable[[Config], Iterator[str]]
-    apply: Callable[[System, Config, Config], None]
+    path: Path
+    verify: Callable[[Config, Path], Iterator[str]]
+    apply: Callable[[System, Config, Config, Path], None]
+    each_tag: bool = False
+
+    def paths(self, *configs: Config) -> list[Path]:
+        """The paths of what is committed on its own, as far as it is in one of the configurations."""
+        if not self.each_tag:
+            return [self.path]
+        return [(*self.path, tag) for tag in dict.fromkeys(tag for config in configs for tag in config.names(*self.path))]
 
 
-def nothing_to_verify(config: Config) -> Iterator[str]:
-    yield from ()
-
-
-def system_node(system: System, old: Config, new: Config) -> None:
-    name = new.value("system", "host-name", default="vyos")
+def host_name(system: System, old: Config, new: Config, at: Path) -> None:
+    name = new.value(*at, default="vyos")
     system.run("hostname", name)
     system.write("/etc/hostname", f"{name}\n")
     system.write("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {name}\n")  # sudo looks its own host up
-    servers = new.names("system", "name-server")
-    if servers:
-        system.write("/etc/resolv.conf", "".join(f"nameserver {server}\n" for server in servers))
 
 
-def ssh(system: System, old: Config, new: Config) -> None:
+def name_server(system: System, old: Config, new: Config, at: Path) -> None:
+    system.write("/etc/resolv.conf", "".join(f"nameserver {server}\n" for server in new.names(*at)))
+
+
+def ssh(system: System, old: Config, new: Config, at: Path) -> None:
     """The image's SSH server is already what the nodes that the schema takes ask for."""
 
 
-def ethernet(system: System, old: Config, new: Config) -> None:
-    for kind in ("ethernet", "dummy", "loopback"):
-        for name in {*old.names("interfaces", kind), *new.names("interfaces", kind)}:
-            at = ("interfaces", kind, name)
-            if old.part([at]) == new.part([at]):
-                continue
-            if kind == "dummy" and not new.has(at):
-                system.run("ip", "link", "del", name)
-                continue
-            if kind == "dummy" and not old.has(at):
-                system.run("ip", "link", "add", name, "type", "dummy")
-            before, after = set(old.names(*at, "address")), set(new.names(*at, "address"))
-            if "dhcp" in before - after:
-                system.stop_dhcp(name)
-            link(system, name, new, at, before - {"dhcp"}, after - {"dhcp"})
-            if "dhcp" in after:
-                system.start_dhcp(name)
+def ethernet(system: System, old: Config, new: Config, at: Path) -> None:
+    """An Ethernet or loopback interface. Its DHCP client sets the MTU where no `mtu` does, as VyOS's."""
+    name = at[-1]
+    dhcp_before, dhcp = ("dhcp" in config.names(*at, "address") for config in (old, new))
+    if dhcp_before and not dhcp:
+        system.stop_dhcp(name)
+    mtu = new.value(*at, "mtu") if not new.has((*at, "dhcp-options", "mtu")) else ""
+    link(system, old, new, at, mtu=mtu or ("1500" if old.has((*at, "mtu")) else ""))
+    if dhcp and not dhcp_before:
+        system.start_dhcp(name)
+    elif dhcp and old.has((*at, "mtu")) and not mtu:
+        system.renew_dhcp(name)
 
 
-def tunnel(system: System, old: Config, new: Config) -> None:
-    for name in {*old.names("interfaces", "tunnel"), *new.names("interfaces", "tunnel")}:
-        at = ("interfaces", "tunnel", name)
-        if old.part([at]) == new.part([at]):
-            continue
-        ends = [[config.value(*at, node) for node in ("encapsulation", "source-address", "remote")] for config in (old, new)]
-        fresh = ends[0] != ends[1]
-        if old.has(at) and fresh:
-            system.run("ip", "link", "del", name)
-        if new.has(at):
-            if fresh:
-                kind, local, remote = ends[1]
-                system.run("ip", "link", "add", name, "type", kind, "local", local, "remote", remote, "ttl", "64")
-            before = set() if fresh else set(old.names(*at, "address"))
-            link(system, name, new, at, before, set(new.names(*at, "address")), default_mtu="1476")
-    system.pipe(["nft", "-f", "-"], render.ruleset(new))  # adjust-mss
+def dummy(system: System, old: Config, new: Config, at: Path) -> None:
+    if not new.has(at):
+        system.run("ip", "link", "del", at[-1])
+        return
+    if not old.has(at):
+        system.run("ip", "link", "add", at[-1], "type", "dummy")
+    link(system, old, new, at, mtu=new.value(*at, "mtu", default="1500"))
 
 
-def link(system: System, name: str, config: Config, at: Path, before: set[str], after: set[str], default_mtu: str = "1500") -> None:
-    """An interface's MTU, state and static addresses."""
+def tunnel(system: System, old: Config, new: Config, at: Path) -> None:
+    """A tunnel; only another encapsulation, source or remote makes the interface anew."""
+    name = at[-1]
+    before, after = ([config.value(*at, node) for node in ("encapsulation", "source-address", "remote")] for config in (old, new))
+    fresh = before != after
+    if old.has(at) and fresh:
+        system.run("ip", "link", "del", name)
+    if new.has(at):
+        if fresh:
+            kind, local, remote = after
+            system.run("ip", "link", "add", name, "type", kind, "local", local, "remote", remote, "ttl", "64")
+        link(system, Config() if fresh else old, new, at, mtu=new.value(*at, "mtu", default="1476"))
+    if render.mss_table(old) != render.mss_table(new):
+        system.pipe(["nft", "-f", "-"], render.mss_table(new))
+
+
+def link(system: System, old: Config, new: Config, at: Path, mtu: str) -> None:
+    """An interface's MTU (left alone if empty), state and static addresses."""
+    name = at[-1]
+    before, after = (set(config.names(*at, "address")) - {"dhcp"} for config in (old, new))
     if at[1] != "loopback":
-        system.run("ip", "link", "set", name, "mtu", config.value(*at, "mtu", default=default_mtu),
-                   "down" if config.has((*at, "disable")) else "up")
+        system.run("ip", "link", "set", name, *(("mtu", mtu) if mtu else ()), "down" if new.has((*at, "disable")) else "up")
     for address in sorted(before - after):
         system.run("ip", "addr", "del", address, "dev", name)
     for address in sorted(after - before):
@@ -103,43 +113,48 @@ def routes(config: Config) -> dict[str, list[str]]:
     return found
 
 
-def static(system: System, old: Config, new: Config) -> None:
+def static(system: System, old: Config, new: Config, at: Path) -> None:
     before, after = routes(old), routes(new)
-    for key in before.keys() - after.keys():
+    for key in sorted(before.keys() - after.keys()):
         system.run("ip", "route", "del", *before[key], check=False)  # gone with its interface
-    for key in after.keys() - before.keys():
+    for key in sorted(after.keys() - before.keys()):
         system.run("ip", "route", "replace", *after[key])
 
 
-def packet_filter(system: System, old: Config, new: Config) -> None:
-    system.pipe(["nft", "-f", "-"], render.ruleset(new))
+def firewall(system: System, old: Config, new: Config, at: Path) -> None:
+    system.pipe(["nft", "-f", "-"], render.filter_table(new))
 
 
-def ipsec(system: System, old: Config, new: Config) -> None:
-    """Load the connections; security associations of those that went or changed are ended, policies with them."""
-    before = {peer: list(render.connection(old, peer)) for peer in old.names("vpn", "ipsec", "site-to-site", "peer")}
-    after = {peer: list(render.connection(new, peer)) for peer in new.names("vpn", "ipsec", "site-to-site", "peer")}
-    if not after and not system.charon_runs():
-        return
-    install = "no" if new.has(("vpn", "ipsec", "options", "disable-route-autoinstall")) else "yes"
-    system.write("/etc/strongswan.d/charon-vyos.conf", f"charon {{\n  install_routes = {install}\n}}\n")
+def nat(system: System, old: Config, new: Config, at: Path) -> None:
+    system.pipe(["nft", "-f", "-"], render.nat_table(new))
+
+
+def ipsec(system: System, old: Config, new: Config, at: Path) -> None:
+    """Load the connections; charon leaves those alone that are as they were."""
     system.write(SWANCTL_CONF, render.swanctl(new), mode=0o600)
-    system.start_charon()
-    for peer in before:
-        if before[peer] != after.get(peer):
-            system.run("swanctl", "--terminate", "--ike", peer, "--timeout", "3", check=False)
-    system.run("swanctl", "--load-all", "--noprompt")
+    if not new.has(at):
+        system.stop_charon()
+        return
+    if new.has((*at, "site-to-site", "peer")) or system.charon_runs():
+        system.write(CHARON_CONF, render.charon(new))
+        system.start_charon()
+        peers = (*at, "site-to-site", "peer")
+        for peer in set(old.names(*peers)) - set(new.names(*peers)):
+            system.run("swanctl", "--terminate", "--ike", peer, "--force", "--timeout", "1", check=False)
+        system.run("swanctl", "--load-all", "--noprompt")
 
 
 # By VyOS's priorities: what is first is committed first, and stays when a later one fails.
 PARTS = (
-    Part("nat", (("nat",),), verify.source_nat, packet_filter),
-    Part("interfaces ethernet", (("interfaces", "ethernet"), ("interfaces", "dummy"), ("interfaces", "loopback")),
-         verify.ethernets, ethernet),
-    Part("firewall", (("firewall",),), verify.firewall, packet_filter),
-    Part("interfaces tunnel", (("interfaces", "tunnel"),), verify.tunnels, tunnel),
-    Part("system", (("system",),), nothing_to_verify, system_node),
-    Part("protocols static", (("protocols", "static"),), verify.static_routes, static),
-    Part("vpn ipsec", (("vpn", "ipsec"),), verify.ipsec, ipsec),
-    Part("service ssh", (("service", "ssh"),), nothing_to_verify, ssh),
+    Part(("system", "host-name"), verify.nothing, host_name),
+    Part(("nat",), verify.nat, nat),
+    Part(("interfaces", "dummy"), verify.ethernet, dummy, each_tag=True),
+    Part(("interfaces", "loopback"), verify.nothing, ethernet, each_tag=True),
+    Part(("interfaces", "ethernet"), verify.ethernet, ethernet, each_tag=True),
+    Part(("interfaces", "tunnel"), verify.tunnel, tunnel, each_tag=True),
+    Part(("system", "name-server"), verify.nothing, name_server),
+    Part(("protocols", "static"), verify.nothing, static),
+    Part(("firewall",), verify.firewall, firewall),
+    Part(("vpn", "ipsec"), verify.ipsec, ipsec),
+    Part(("service", "ssh"), verify.nothing, ssh),
 )

@@ -1,104 +1,166 @@
-"""A configuration: a set of paths, each ending in its value. Pure; nothing here touches the system."""
+"""A configuration: a tree of words. Pure; nothing here touches the system."""
 
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from typing import Any
 
 from .schema import SCHEMA, Node, resolve
 
 Path = tuple[str, ...]
+Tree = dict[str, Any]  # each word to what is below it; a value is a word with nothing below it
+WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 
 
 class Config:
-    """The lines of a configuration, and questions to it."""
+    """The tree, and questions to it; a dictionary of dictionaries, as a commit asks some hundred of them."""
 
-    def __init__(self, lines: Iterable[Path] = ()) -> None:
-        self.lines = set(lines)
+    def __init__(self, tree: Tree | None = None) -> None:
+        self.tree: Tree = {} if tree is None else tree
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Config) and self.tree == other.tree
 
     def copy(self) -> Config:
-        return Config(self.lines)
+        return Config(copied(self.tree))
 
     def set(self, path: list[str]) -> bool:
-        """Add a line, replacing a single-valued leaf's; False when it is there already. Refused when not valid."""
-        stored, node = resolve(path, needs_value=True)
+        """Add a path, replacing a single-valued leaf's value; False when it is there. Refused when not valid."""
+        stored, node, _ = resolve(path, for_set=True)
         if self.has(stored):
             return False
+        at = self.tree
+        for word in stored[:-1]:
+            at = at.setdefault(word, {})
         if node.kind == "leaf":
-            self.lines = {line for line in self.lines if line[:-1] != stored[:-1]}
-        self.lines.add(stored)
+            at.clear()
+        at[stored[-1]] = {}
         return True
 
     def delete(self, path: list[str]) -> bool:
-        """Remove all at and below a path; False when there is nothing. Refused when not valid."""
-        stored, _ = resolve(path, needs_value=False)
+        """Remove a path and all below it; False when there is nothing. Refused when not valid.
+
+        As in VyOS a tag node or leaf goes with its last tag or value, while a plain node that is left empty stays.
+        """
+        stored, _, valued = resolve(path, for_set=False)
         if not self.has(stored):
             return False
-        self.lines = {line for line in self.lines if line[:len(stored)] != stored}
+        self.cut(stored)
+        if valued and not self.below(stored[:-1]):
+            self.cut(stored[:-1])
         return True
 
+    def cut(self, path: Path) -> None:
+        """Remove a path that is there, and nothing else."""
+        del (self.below(path[:-1]) or {})[path[-1]]
+
+    def below(self, path: Path) -> Tree | None:
+        """What lies below a path; None when it is not there."""
+        at = self.tree
+        for word in path:
+            if word not in at:
+                return None
+            at = at[word]
+        return at
+
     def has(self, path: Path) -> bool:
-        return any(line[:len(path)] == path for line in self.lines)
+        return self.below(path) is not None
 
     def names(self, *path: str) -> list[str]:
         """The words that follow a path, in natural order: a tag node's tags, or a leaf's values."""
-        return sorted({line[len(path)] for line in self.lines if len(line) > len(path) and line[:len(path)] == path}, key=natural)
+        return sorted(self.below(path) or {}, key=natural)
 
     def value(self, *path: str, default: str = "") -> str:
-        return next(iter(self.names(*path)), default)
+        return next(iter(self.below(path) or {}), default)
 
-    def part(self, prefixes: Iterable[Path]) -> set[Path]:
-        """The lines below any of the prefixes."""
-        wanted = list(prefixes)
-        return {line for line in self.lines if any(line[:len(prefix)] == prefix for prefix in wanted)}
+    def with_part(self, path: Path, other: Config) -> Config:
+        """This configuration with `other`'s part at and below a path in place of its own."""
+        result, part = self.copy(), other.below(path)
+        if result.has(path):
+            result.cut(path)
+        if part is not None:
+            at = result.tree
+            for word in path[:-1]:
+                at = at.setdefault(word, {})
+            at[path[-1]] = copied(part)
+        return result
+
+    def changed(self, base: Config, session: Config) -> Config:
+        """This configuration with what a session has changed since `base`; what others have changed stays."""
+        result, kept = self.copy(), session.paths()
+        for path in sorted(base.paths() - kept):
+            if result.has(path):
+                result.cut(path)
+        for path in sorted(kept - base.paths()):
+            if not session.below(path):
+                result.set(list(path))
+        return result
+
+    def paths(self) -> AbstractSet[Path]:
+        """Every path, those of inner nodes too."""
+        return frozenset(path for path, _ in walk(self.tree, ()))
 
     def commands(self) -> list[str]:
         """`set` lines as `show configuration commands` prints them: values quoted, tags bare, secrets in clear."""
         printed = []
-        for line in sorted(self.lines, key=lambda line: [natural(word) for word in line]):
-            if any(other != line and other[:len(line)] == line for other in self.lines):
-                continue  # a node that has others below it
-            node = node_at(line)
-            printed.append(f"set {' '.join(line[:-1])} '{line[-1]}'" if node.kind in ("leaf", "multi") else f"set {' '.join(line)}")
+        for path, below in walk(self.tree, ()):
+            if not below:
+                valued = resolve(list(path), for_set=False).node.kind in ("leaf", "multi")
+                printed.append(f"set {' '.join(path[:-1])} '{path[-1]}'" if valued else f"set {' '.join(path)}")
         return printed
 
     def boot_text(self) -> str:
         """The configuration in the form of VyOS's config.boot."""
-        return "".join(curly(SCHEMA, (), self, 0))
+        return "".join(curly(SCHEMA, self.tree, ""))
 
 
-def curly(node: Node, path: Path, config: Config, depth: int) -> Iterator[str]:
-    indent = "    " * depth
-    for name in sorted(node.children):
-        child, at = node.children[name], (*path, name)
-        if not config.has(at):
-            continue
+def copied(tree: Tree) -> Tree:
+    return {word: copied(below) for word, below in tree.items()}
+
+
+def walk(tree: Tree, above: Path) -> Iterator[tuple[Path, Tree]]:
+    for word in sorted(tree, key=natural):
+        yield (*above, word), tree[word]
+        yield from walk(tree[word], (*above, word))
+
+
+def curly(node: Node, tree: Tree, indent: str) -> Iterator[str]:
+    for name in sorted(tree):
+        child = node.children[name]
         if child.kind == "valueless":
             yield f"{indent}{name}\n"
         elif child.kind in ("leaf", "multi"):
-            for value in config.names(*at):
-                yield f'{indent}{name} "{value}"\n'
+            for value in sorted(tree[name], key=natural):
+                escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+                yield f'{indent}{name} "{escaped}"\n'
+        elif child.kind == "tag":
+            for tag in sorted(tree[name], key=natural):
+                yield from block(f"{name} {tag}", child, tree[name][tag], indent)
         else:
-            tags = [(f"{name} {tag}", (*at, tag)) for tag in config.names(*at)] if child.kind == "tag" else [(name, at)]
-            for title, below in tags:
-                yield f"{indent}{title} {{\n"
-                yield from curly(child, below, config, depth + 1)
-                yield f"{indent}}}\n"
+            yield from block(name, child, tree[name], indent)
+
+
+def block(title: str, node: Node, tree: Tree, indent: str) -> Iterator[str]:
+    yield f"{indent}{title} {{\n"
+    yield from curly(node, tree, indent + "    ")
+    yield f"{indent}}}\n"
 
 
 def parse_boot(text: str) -> Config:
-    """Read what `boot_text` wrote. Refused, or ValueError for braces that do not match, when it is not a configuration."""
-    config, stack = Config(), [()]
+    """Read what `boot_text` wrote; Refused for a line that is not valid, ValueError for braces that do not match."""
+    config = Config()
+    stack: list[list[str]] = [[]]
     for line in text.splitlines():
-        words = shlex.split(line, comments=True)
-        if not words:
+        if line.lstrip().startswith(("//", "/*")) or not line.strip():
             continue
-        if words == ["}"]:
+        words = [bare or re.sub(r"\\(.)", r"\1", quoted) for quoted, bare in WORD.findall(line)]
+        if words == ["}"] and len(stack) > 1:
             stack.pop()
         elif words[-1] == "{":
-            stack.append((*stack[-1], *words[:-1]))
-            config.lines.add(resolve(list(stack[-1]), needs_value=True)[0])
+            stack.append([*stack[-1], *words[:-1]])
+            config.set(stack[-1])
         else:
             config.set([*stack[-1], *words])
     if len(stack) != 1:
@@ -106,16 +168,13 @@ def parse_boot(text: str) -> Config:
     return config
 
 
-def node_at(line: Path) -> Node:
-    return resolve(list(line), needs_value=False)[1]
-
-
 def natural(word: str) -> list[tuple[int, int, str]]:
     """A sort key under which eth2 comes before eth10."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", word) if part]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", word) if part]
 
 
 def difference(old: Config, new: Config) -> list[str]:
     """`compare`'s lines: what `new` adds and removes."""
     before, after = old.commands(), new.commands()
-    return [f"- {line[4:]}" for line in before if line not in after] + [f"+ {line[4:]}" for line in after if line not in before]
+    return [*(f"- {line[4:]}" for line in before if line not in after),
+            *(f"+ {line[4:]}" for line in after if line not in before)]

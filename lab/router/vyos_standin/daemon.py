@@ -7,13 +7,13 @@ import shlex
 import threading
 from collections.abc import Callable
 
-from .apply import PARTS
-from .config import Config, difference, parse_boot
+from .apply import PARTS, Part
+from .config import Config, Path, difference, parse_boot
 from .schema import Refused
 from .system import CommandFailed, System
 
 BOOT_FILE = "/config/config.boot"
-DEFAULT_BOOT = [["interfaces", "ethernet", "eth0", "address", "dhcp"], ["service", "ssh"], ["system", "host-name", "vyos"]]
+DEFAULT_BOOT = ("interfaces ethernet eth0 address dhcp", "service ssh", "system host-name vyos")
 LOCKED = "Configuration system temporarily locked due to another commit in progress"
 Answer = tuple[int, str]
 
@@ -42,8 +42,8 @@ class Daemon:
         saved = self.system.read(BOOT_FILE)
         config = parse_boot(saved) if saved else Config()
         if not saved:
-            for line in DEFAULT_BOOT[:1] + DEFAULT_BOOT[2:]:
-                config.set(line)
+            for line in DEFAULT_BOOT:
+                config.set(line.split())
         problems = []
         for command in first_commands:
             words = shlex.split(command)
@@ -51,10 +51,10 @@ class Daemon:
                 (config.delete if words[0] == "delete" else config.set)(words[1:])
             except Refused as refusal:
                 problems.append(f"{command}\n{refusal}")
-        status, text = self.apply(config)
-        if first_commands and status == 0:
+        failures = self.apply(config)
+        if first_commands and not failures:
             self.system.write(BOOT_FILE, self.running.boot_text(), mode=0o660)
-        self.system.write("/run/vyos-standin/boot.log", "\n".join([*problems, text, ""]))
+        self.system.write("/run/vyos-standin/boot.log", "\n".join([*problems, failures, ""]))
         self.ready.set()
 
     def answer(self, operation: str, session_id: str, arguments: list[str]) -> Answer:
@@ -70,7 +70,7 @@ class Daemon:
         handlers: dict[str, Callable[[Session, list[str]], Answer]] = {
             "set": self.set, "delete": self.delete, "commit": self.commit, "compare": self.compare, "save": self.save,
             "discard": self.discard, "commit-confirm": self.commit_confirm, "confirm": self.confirm,
-            "show-config": self.show_config, "load": self.load}
+            "show-config": self.show_config, "load": self.load, "changed": self.changed}
         if operation == "close":
             return self.close(session_id, arguments)
         if operation not in handlers:
@@ -85,7 +85,7 @@ class Daemon:
 
     def close(self, session_id: str, arguments: list[str]) -> Answer:
         session = self.sessions[session_id]
-        if session.config.lines != session.base.lines and arguments != ["discard"]:
+        if session.config != session.base and arguments != ["discard"]:
             return 1, ("Cannot exit: configuration modified.\n"
                        "Use 'exit discard' to discard the changes and exit.")
         del self.sessions[session_id]
@@ -93,19 +93,17 @@ class Daemon:
 
     def set(self, session: Session, path: list[str]) -> Answer:
         try:
-            if not session.config.set(path):
-                return 0, f"  Configuration path: [{' '.join(path)}] already exists"
+            added = session.config.set(path)
         except Refused as refusal:
             return 1, f"{refusal}\n  Set failed"
-        return 0, ""
+        return 0, "" if added else f"  Configuration path: [{' '.join(path)}] already exists"
 
     def delete(self, session: Session, path: list[str]) -> Answer:
         try:
-            if not session.config.delete(path):
-                return 0, "  Nothing to delete (the specified node does not exist)"
+            removed = session.config.delete(path)
         except Refused as refusal:
             return 1, f"{refusal}\n  Delete failed"
-        return 0, ""
+        return 0, "" if removed else "  Nothing to delete (the specified node does not exist)"
 
     def compare(self, session: Session, arguments: list[str]) -> Answer:
         lines = difference(session.base, session.config)
@@ -115,55 +113,69 @@ class Daemon:
         return 0, session.config.boot_text().rstrip("\n") or "Configuration under specified path is empty"
 
     def discard(self, session: Session, arguments: list[str]) -> Answer:
-        if session.config.lines == session.base.lines:
+        if session.config == session.base:
             return 0, "No changes have been discarded"
         session.config, session.base = self.running.copy(), self.running.copy()
         return 0, "Changes have been discarded"
 
     def commit(self, session: Session, arguments: list[str]) -> Answer:
-        if session.config.lines == session.base.lines:
+        if "confirm" in arguments[:1]:
+            return 1, "Use commit-confirm command"
+        if session.config == session.base:
             return 1, "No configuration changes to commit"
         if not self.commit_lock.acquire(blocking=False):
-            return 0, f"{LOCKED}\nCommit failed"
+            return 0, LOCKED
         try:
-            # what others have committed since this session was opened stays
-            wanted = Config((self.running.lines - (session.base.lines - session.config.lines))
-                            | (session.config.lines - session.base.lines))
-            status, text = self.apply(single_values(wanted, session.config))
+            failures = self.apply(self.running.changed(session.base, session.config))
+            session.base = self.running.copy()
+            if not failures:
+                session.config = self.running.copy()
         finally:
             self.commit_lock.release()
-        if status == 0:
-            session.config, session.base = self.running.copy(), self.running.copy()
-        else:
-            session.base = self.running.copy()
-        return 0, text
+        return 0, failures
 
-    def apply(self, wanted: Config) -> Answer:
-        """Commit part after part. A part that fails keeps its old lines; those before it stay committed, as in VyOS."""
+    def apply(self, wanted: Config) -> str:
+        """Commit part after part: first those that go, last first, then the others; the text tells of failures.
+
+        A part that fails keeps its old lines; those before it stay committed and those after it are tried, as in VyOS.
+        """
         failures = []
-        for part in PARTS:
-            old = self.running.copy()
-            new = Config((old.lines - old.part(part.prefixes)) | wanted.part(part.prefixes))
-            if old.lines == new.lines:
+        paths = [(path, part) for part in PARTS for path in part.paths(self.running, wanted)]
+        gone = [self.running.has(path) and not wanted.has(path) for path, _ in paths]
+        deletions = [one for one, is_gone in zip(paths, gone, strict=True) if is_gone]
+        for path, part in [*reversed(deletions), *(one for one in paths if one not in deletions)]:
+            if self.running.below(path) == wanted.below(path):
                 continue
-            messages = list(part.verify(new))
-            if not messages:
-                try:
-                    part.apply(self.system, old, new)
-                except CommandFailed as failure:
-                    messages = [str(failure)]
-            if messages:
-                failures += [*messages, "", f"[[{part.title}]] failed"]
-            else:
-                self.running = new
-        return (1, "\n".join([*failures, "Commit failed"])) if failures else (0, "")
+            message = self.apply_part(path, part, self.running.with_part(path, wanted))
+            if message:
+                title = " ".join(path)
+                failed = f"[[{title}]] failed" if wanted.has(path) else f"delete [ {title} ] failed"
+                failures += [f"[ {title} ]", message, "", failed]
+        if not failures:
+            self.running = wanted.copy()  # the nodes above the parts too
+        return "\n".join([*failures, "Commit failed"]) if failures else ""
+
+    def apply_part(self, path: Path, part: Part, new: Config) -> str:
+        """Verify and apply one part; the text is the first thing that is wrong with it."""
+        if new.has(path):
+            for message in part.verify(new, path):
+                return message
+        try:
+            part.apply(self.system, self.running, new, path)
+        except CommandFailed as failure:
+            return str(failure)
+        self.running = new
+        return ""
 
     def save(self, session: Session, arguments: list[str]) -> Answer:
         target = arguments[0] if arguments else BOOT_FILE
         self.system.write(target, self.running.boot_text(), mode=0o660)
-        return 0, f"Saving configuration to '{target}'...\nDone"
+        warning = "Warning: you have uncommitted changes that will not be saved.\n\n" if session.config != session.base else ""
+        return 0, f"{warning}Saving configuration to '{target}'...\nDone"
 
     def load(self, session: Session, arguments: list[str]) -> Answer:
+        if session.config != session.base:
+            return 1, "Cannot load: configuration modified.\nCommit or discard the changes before loading a config file."
         source = arguments[0] if arguments else BOOT_FILE
         try:
             session.config = parse_boot(self.system.read(source))
@@ -171,23 +183,26 @@ class Daemon:
             return 1, f"{error}\nFailed to load {source}"
         return 0, f"Loading configuration from '{source}'\nLoad complete. Use 'commit' to make changes effective."
 
+    def changed(self, session: Session, arguments: list[str]) -> Answer:
+        return (0, "") if session.config != session.base else (1, "No configuration changes to commit")
+
     def commit_confirm(self, session: Session, arguments: list[str]) -> Answer:
+        """Commit with a timer that reboots (VyOS 1.4's way back); like there, it runs whatever becomes of the commit."""
         if self.unconfirmed:
             return 1, "Another confirm is pending"
-        minutes = float(arguments[0]) if arguments else 10
+        minutes = arguments[0] if arguments and arguments[0].isdecimal() else "10"
+        self.unconfirmed = threading.Timer(int(minutes) * 60, self.system.reboot)
+        self.unconfirmed.daemon = True
+        self.unconfirmed.start()
         status, text = self.commit(session, [])
-        if status == 0 and not text:
-            self.unconfirmed = threading.Timer(minutes * 60, self.system.reboot)  # 1.4 goes back by rebooting
-            self.unconfirmed.daemon = True
-            self.unconfirmed.start()
-        return status, text
+        return status, f"Initialized commit-confirm; {minutes} minutes to confirm before reboot\n{text}".rstrip("\n")
 
     def confirm(self, session: Session, arguments: list[str]) -> Answer:
         if not self.unconfirmed:
-            return 1, "No confirm pending"
+            return 0, "No confirm pending"
         self.unconfirmed.cancel()
         self.unconfirmed = None
-        return 0, ""
+        return 0, "Reboot timer stopped"
 
     def show(self, arguments: list[str]) -> Answer:
         """Operational mode's `show`."""
@@ -205,12 +220,3 @@ class Daemon:
             case ["vpn", "ike" | "ipsec", "sa"]:
                 return 0, self.system.run("swanctl", "--list-sas", check=False)
         return 1, f"  Invalid command: show [{' '.join(arguments)}]"
-
-
-def single_values(merged: Config, preferred: Config) -> Config:
-    """A merge with one value for each single-valued leaf: the committing session's."""
-    result = merged.copy()
-    for line in preferred.lines & merged.lines:
-        result.lines.discard(line)
-        result.set(list(line))
-    return result

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from .config import Config
 
 # IANA's IKEv2 transform numbers to strongSwan's keywords
-DH = {"2": "modp1024", "5": "modp1536", "14": "modp2048", "15": "modp3072", "16": "modp4096", "17": "modp6144", "18": "modp8192",
+DH = {"1": "modp768", "2": "modp1024", "5": "modp1536", "14": "modp2048", "15": "modp3072", "16": "modp4096", "17": "modp6144", "18": "modp8192",
       "19": "ecp256", "20": "ecp384", "21": "ecp521", "22": "modp1024s160", "23": "modp2048s224", "24": "modp2048s256",
       "25": "ecp192", "26": "ecp224", "27": "ecp224bp", "28": "ecp256bp", "29": "ecp384bp", "30": "ecp512bp", "31": "curve25519",
       "32": "curve448"}
+PORT = 8101  # the daemon's
 START = {"initiate": "start", "respond": "trap", "none": "none"}
+VERSIONS = {"ikev1": "1", "ikev2": "2"}
 PROTOCOL_NUMBERS = {"ipip": "94", "ipencap": "4"}  # /etc/protocols: 'ipip' is not IP-in-IP
 
 
@@ -28,24 +30,33 @@ def swanctl(config: Config) -> str:
     return "\n".join([*lines, "}", ""])
 
 
+def charon(config: Config) -> str:
+    """What of charon's own settings depends on the configuration; it reads them when it starts."""
+    install = "no" if config.has(("vpn", "ipsec", "options", "disable-route-autoinstall")) else "yes"
+    return f"charon {{\n  install_routes = {install}\n}}\n"
+
+
 def connection(config: Config, peer: str) -> Iterator[str]:
     at = ("vpn", "ipsec", "site-to-site", "peer", peer)
     ike = ("vpn", "ipsec", "ike-group", config.value(*at, "ike-group"))
     detection = (*ike, "dead-peer-detection")
     yield f"    {peer} {{"
     yield f"        proposals = {','.join(ike_proposals(config, ike))}"
-    yield f"        version = {'2' if config.value(*ike, 'key-exchange') == 'ikev2' else '0'}"
-    yield f"        local_addrs = {config.value(*at, 'local-address')}"
-    yield f"        remote_addrs = {','.join(config.names(*at, 'remote-address')) or '%any'}"
+    yield f"        version = {VERSIONS.get(config.value(*ike, 'key-exchange'), '0')}"
+    yield f"        local_addrs = {address(config.names(*at, 'local-address'))}"
+    yield f"        remote_addrs = {address(config.names(*at, 'remote-address'))}"
     if config.has(detection):
+        yield f"        dpd_timeout = {config.value(*detection, 'timeout', default='120')}"
         yield f"        dpd_delay = {config.value(*detection, 'interval', default='30')}"
     yield f"        rekey_time = {config.value(*ike, 'lifetime', default='28800')}s"
     yield f"        mobike = {'no' if config.has((*ike, 'disable-mobike')) else 'yes'}"
-    yield "        keyingtries = 0"
+    connecting = config.value(*at, "connection-type", default="initiate")
+    if connecting != "none":
+        yield f"        keyingtries = {0 if connecting == 'initiate' else 1}"
     if config.has((*at, "force-udp-encapsulation")):
         yield "        encap = yes"
     for side, identity in (("local", config.value(*at, "authentication", "local-id")),
-                           ("remote", config.value(*at, "authentication", "remote-id"))):
+                           ("remote", config.value(*at, "authentication", "remote-id", default="%any"))):
         yield f"        {side} {{"
         if identity:
             yield f'            id = "{identity}"'
@@ -54,6 +65,10 @@ def connection(config: Config, peer: str) -> Iterator[str]:
     for tunnel in config.names(*at, "tunnel"):
         yield from child(config, peer, tunnel, ike)
     yield from ("        }", "    }")
+
+
+def address(addresses: list[str]) -> str:
+    return "%any" if not addresses or "any" in addresses else ",".join(addresses)
 
 
 def child(config: Config, peer: str, tunnel: str, ike: tuple[str, ...]) -> Iterator[str]:
@@ -66,7 +81,7 @@ def child(config: Config, peer: str, tunnel: str, ike: tuple[str, ...]) -> Itera
     for side in ("local", "remote"):
         yield f"                {side}_ts = {','.join(config.names(*at, 'tunnel', tunnel, side, 'prefix')) or 'dynamic'}"
     yield f"                mode = {config.value(*esp, 'mode', default='tunnel')}"
-    yield f"                start_action = {START[config.value(*at, 'connection-type', default='none')]}"
+    yield f"                start_action = {START[config.value(*at, 'connection-type', default='initiate')]}"
     if config.has((*ike, "dead-peer-detection")):
         yield f"                dpd_action = {config.value(*ike, 'dead-peer-detection', 'action', default='clear')}"
     yield f"                close_action = {config.value(*ike, 'close-action', default='none')}"
@@ -76,39 +91,45 @@ def child(config: Config, peer: str, tunnel: str, ike: tuple[str, ...]) -> Itera
 def ike_proposals(config: Config, ike: tuple[str, ...]) -> Iterator[str]:
     for number in config.names(*ike, "proposal"):
         at = (*ike, "proposal", number)
-        words = [config.value(*at, "encryption", default="aes128"), config.value(*at, "hash", default="sha1"),
-                 config.value(*at, "prf"), DH.get(config.value(*at, "dh-group", default="2"), "")]
-        yield "-".join(word for word in words if word)
+        yield "-".join(word for word in (*ciphers(config, at), config.value(*at, "prf"),
+                                         DH[config.value(*at, "dh-group", default="2")]) if word)
 
 
 def esp_proposals(config: Config, esp: tuple[str, ...], ike: tuple[str, ...]) -> Iterator[str]:
-    pfs = config.value(*esp, "pfs", default="enable")
+    pfs = config.value(*esp, "pfs", default="enable").removeprefix("dh-group")
     if pfs == "enable":
-        first = next(iter(config.names(*ike, "proposal")), "")
-        pfs = "dh-group" + config.value(*ike, "proposal", first, "dh-group", default="2")
+        pfs = config.value(*ike, "proposal", *config.names(*ike, "proposal")[:1], "dh-group", default="2")
     for number in config.names(*esp, "proposal"):
-        at = (*esp, "proposal", number)
-        words = [config.value(*at, "encryption", default="aes128"), config.value(*at, "hash", default="sha1"),
-                 DH.get(pfs.removeprefix("dh-group"), "")]
-        yield "-".join(word for word in words if word)
+        yield "-".join([*ciphers(config, (*esp, "proposal", number)), *([DH[pfs]] if pfs != "disable" else [])])
 
 
-def ruleset(config: Config) -> str:
-    """The tables that VyOS keeps: packet filter, source NAT, and the clamping of segment sizes."""
-    parts = ["table ip vyos_filter", "delete table ip vyos_filter", "table ip vyos_nat", "delete table ip vyos_nat",
-             "table ip vyos_mss", "delete table ip vyos_mss", "table ip vyos_filter {", *groups(config)]
-    for hook in ("input", "forward", "output"):
-        parts += filter_chain(config, hook)
-    parts += ["}", "table ip vyos_nat {", "  chain POSTROUTING {", "    type nat hook postrouting priority srcnat; policy accept;"]
-    parts += [f"    {line}" for number in config.names("nat", "source", "rule") for line in nat_rule(config, number)]
-    parts += ["  }", "}", "table ip vyos_mss {", "  chain VYOS_TCP_MSS {", "    type filter hook forward priority raw; policy accept;"]
+def ciphers(config: Config, proposal: tuple[str, ...]) -> tuple[str, str]:
+    return config.value(*proposal, "encryption", default="aes128"), config.value(*proposal, "hash", default="sha1")
+
+
+def table(name: str, *lines: str) -> str:
+    """A ruleset that replaces a table whole, in one transaction."""
+    return "\n".join([f"table ip {name}", f"delete table ip {name}", f"table ip {name} {{", *lines, "}", ""])
+
+
+def filter_table(config: Config) -> str:
+    return table("vyos_filter", *groups(config), *(line for hook in ("input", "forward", "output") for line in filter_chain(config, hook)))
+
+
+def nat_table(config: Config) -> str:
+    rules = [f"    {nat_rule(config, number)}" for number in config.names("nat", "source", "rule")]
+    return table("vyos_nat", "  chain POSTROUTING {", "    type nat hook postrouting priority srcnat; policy accept;", *rules, "  }")
+
+
+def mss_table(config: Config) -> str:
+    """Segment sizes of connections that are opened out of a tunnel; VyOS, too, touches only those."""
+    rules = []
     for name in config.names("interfaces", "tunnel"):
         size = config.value("interfaces", "tunnel", name, "ip", "adjust-mss")
         if size:
             size = "rt mtu" if size == "clamp-mss-to-pmtu" else size
-            # only segments that leave through the interface, as in VyOS
-            parts.append(f'    oifname "{name}" tcp flags & (syn|rst) == syn tcp option maxseg size set {size}')
-    return "\n".join([*parts, "  }", "}", ""])
+            rules.append(f'    oifname "{name}" tcp flags & (syn|rst) == syn tcp option maxseg size set {size}')
+    return table("vyos_mss", "  chain VYOS_TCP_MSS {", "    type filter hook forward priority raw; policy accept;", *rules, "  }")
 
 
 def groups(config: Config) -> Iterator[str]:
@@ -122,12 +143,13 @@ def groups(config: Config) -> Iterator[str]:
 def filter_chain(config: Config, hook: str) -> Iterator[str]:
     base = ("firewall", "ipv4", hook, "filter")
     policy = ("firewall", "global-options", "state-policy")
-    if not config.has(base) and not config.has(policy):
+    if not config.has(base):
         return
     yield f"  chain VYOS_{hook.upper()}_filter {{"
     yield f"    type filter hook {hook} priority filter; policy accept;"
-    if hook == "input":
-        yield '    iifname "lo" accept'
+    if hook != "forward":  # the shell's way to the daemon; VyOS has none that a packet filter sees
+        for end in ("sport", "dport"):
+            yield f'    {"iifname" if hook == "input" else "oifname"} "lo" tcp {end} {PORT} accept'
     for state in config.names(*policy):
         yield f"    ct state {state} counter {config.value(*policy, state, 'action', default='accept')}"
     for number in config.names(*base, "rule"):
@@ -138,50 +160,46 @@ def filter_chain(config: Config, hook: str) -> Iterator[str]:
 
 
 def filter_rule(config: Config, rule: tuple[str, ...]) -> str:
-    words = list(interfaces(config, rule))
-    protocol = config.value(*rule, "protocol")
-    if protocol and protocol != "all":
-        words.append(f"meta l4proto {protocol_match(protocol)}")
-    for side, key in (("source", "saddr"), ("destination", "daddr")):
-        address = config.value(*rule, side, "address")
-        if address:
-            words.append(f"ip {key} {negated(address)}")
-        for kind, letter in (("address-group", "A"), ("network-group", "N")):
-            group = config.value(*rule, side, "group", kind)
-            if group:
-                words.append(f"ip {key} {'!= ' if group[0] == '!' else ''}@{letter}_{group.removeprefix('!')}")
-        ports = config.value(*rule, side, "port")
-        if ports:
-            words.append(f"th {key[0]}port {'!= ' if ports[0] == '!' else ''}{{ {ports.removeprefix('!')} }}")
+    words = list(matches(config, rule))
     if config.has((*rule, "state")):
         words.append(f"ct state {{ {', '.join(config.names(*rule, 'state'))} }}")
     if config.has((*rule, "ipsec", "match-ipsec")):
         words.append("meta ipsec exists")
     if config.has((*rule, "ipsec", "match-none")):
         words.append("meta ipsec missing")
+    if config.has((*rule, "log")):
+        words.append(f'log prefix "[{"-".join(rule[1:])}]"')
     return " ".join([*words, "counter", config.value(*rule, "action")])
 
 
-def nat_rule(config: Config, number: str) -> Iterator[str]:
+def nat_rule(config: Config, number: str) -> str:
     rule = ("nat", "source", "rule", number)
-    words = list(interfaces(config, rule))
-    protocol = config.value(*rule, "protocol")
-    if protocol and protocol != "all":
-        words.append(f"meta l4proto {protocol_match(protocol)}")
-    for side, key in (("source", "saddr"), ("destination", "daddr")):
-        address = config.value(*rule, side, "address")
-        if address:
-            words.append(f"ip {key} {negated(address)}")
     target = config.value(*rule, "translation", "address")
     verdict = "return" if config.has((*rule, "exclude")) else "masquerade" if target == "masquerade" else f"snat to {target}"
-    yield " ".join([*words, "counter", verdict, f'comment "SRC-NAT-{number}"'])
+    return " ".join([*matches(config, rule), "counter", verdict, f'comment "SRC-NAT-{number}"'])
 
 
-def interfaces(config: Config, rule: tuple[str, ...]) -> Iterator[str]:
+def matches(config: Config, rule: tuple[str, ...]) -> Iterator[str]:
+    """What packet filter and NAT match alike: interfaces, protocol, addresses, groups, ports."""
     for node, key in (("inbound-interface", "iifname"), ("outbound-interface", "oifname")):
         name = config.value(*rule, node, "name")
         if name:
             yield f'{key} {"!= " if name[0] == "!" else ""}"{name.removeprefix("!")}"'
+    protocol = config.value(*rule, "protocol")
+    if protocol and protocol != "all":
+        yield f"meta l4proto {protocol_match(protocol)}"
+    for side, key in (("source", "saddr"), ("destination", "daddr")):
+        if config.has((*rule, side, "address")):
+            yield f"ip {key} {negated(config.value(*rule, side, 'address'))}"
+        for kind, letter in (("address-group", "A"), ("network-group", "N")):
+            group = config.value(*rule, side, "group", kind)
+            if group:
+                yield f"ip {key} {'!= ' if group[0] == '!' else ''}@{letter}_{group.removeprefix('!')}"
+        ports = config.value(*rule, side, "port").split(",")
+        for sign, chosen in (("", [port for port in ports if port and port[0] != "!"]),
+                             ("!= ", [port[1:] for port in ports if port[:1] == "!"])):
+            if chosen:
+                yield f"th {key[0]}port {sign}{{ {', '.join(chosen)} }}"
 
 
 def negated(value: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .validators import (
     Check,
     either,
@@ -48,7 +50,9 @@ def valueless() -> Node:
 
 text = matches(r"[^'\n]{1,255}")
 name = matches(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-interface = matches(r"(eth|tun|dum|vti|lo)\d*")
+fqdn = matches(r"[a-zA-Z0-9][a-zA-Z0-9.-]*")
+interface = matches(r"(eth|tun|dum|vti)\d+|lo")
+matched_interface = negatable(matches(r"(eth|tun|dum|vti)(\d+|\d?\*)|lo"))  # a trailing * stands for any rest
 ADDRESS = either(ipv4_address, ipv4_prefix, ipv4_range)
 DH_GROUP = [str(number) for number in (1, 2, 5, *range(14, 33))]
 ENCRYPTION = words("aes128", "aes192", "aes256", "aes128gcm128", "aes192gcm128", "aes256gcm128", "aes256gcm64",
@@ -58,9 +62,8 @@ PROTOCOL = negatable(either(numeric(0, 255), words("all", "tcp", "udp", "tcp_udp
                                                    "ipencap", "ospf", "vrrp", "sctp")))
 
 
-def addressed() -> dict[str, Node]:
-    return {"address": multi(either(ipv4_host, words("dhcp"))), "description": leaf(text), "mtu": leaf(numeric(68, 16000)),
-            "disable": valueless()}
+def addressed(address: Check = ipv4_host) -> dict[str, Node]:
+    return {"address": multi(address), "description": leaf(text), "mtu": leaf(numeric(68, 16000)), "disable": valueless()}
 
 
 def side() -> Node:
@@ -71,7 +74,7 @@ def side() -> Node:
 def rule() -> Node:
     return tag(numeric(1, 999999), action=leaf(words("accept", "drop", "reject", "return", "continue")), description=leaf(text),
                disable=valueless(), log=valueless(), protocol=leaf(PROTOCOL), source=side(), destination=side(),
-               inbound_interface=node(name=leaf(negatable(interface))), outbound_interface=node(name=leaf(negatable(interface))),
+               inbound_interface=node(name=leaf(matched_interface)), outbound_interface=node(name=leaf(matched_interface)),
                state=multi(words("established", "invalid", "new", "related")),
                ipsec=node(match_ipsec=valueless(), match_none=valueless()))
 
@@ -81,12 +84,11 @@ def chain() -> Node:
 
 
 SCHEMA = node(
-    system=node(host_name=leaf(matches(r"[a-zA-Z0-9][a-zA-Z0-9-]{0,62}")), domain_name=leaf(name), name_server=multi(ipv4_address),
-                time_zone=leaf(text)),
+    system=node(host_name=leaf(matches(r"[a-zA-Z0-9][a-zA-Z0-9-]{0,61}[a-zA-Z0-9]")), name_server=multi(ipv4_address)),
     service=node(ssh=node(port=multi(words("22")), disable_password_authentication=valueless(),
-                          disable_host_validation=valueless(), listen_address=multi(ipv4_address))),
+                          disable_host_validation=valueless())),
     interfaces=node(
-        ethernet=tag(matches(r"eth\d{1,3}"), **addressed(), hw_id=leaf(matches(r"([0-9a-f]{2}:){5}[0-9a-f]{2}"))),
+        ethernet=tag(matches(r"eth\d{1,3}"), **addressed(either(ipv4_host, words("dhcp"))), dhcp_options=node(mtu=valueless())),
         dummy=tag(matches(r"dum\d{1,4}"), **addressed()),
         loopback=tag(words("lo"), address=multi(ipv4_host), description=leaf(text)),
         tunnel=tag(matches(r"tun\d{1,4}"), **addressed(), encapsulation=leaf(words("ipip", "gre")),
@@ -97,14 +99,14 @@ SCHEMA = node(
         ipv4_prefix, description=leaf(text), blackhole=node(distance=leaf(numeric(1, 255))),
         next_hop=tag(ipv4_address, distance=leaf(numeric(1, 255))), interface=tag(interface, distance=leaf(numeric(1, 255)))))),
     vpn=node(ipsec=node(
-        interface=multi(interface), log=node(level=leaf(numeric(0, 2))),
+        interface=multi(interface),
         options=node(disable_route_autoinstall=valueless()),
         authentication=node(psk=tag(matches(r"[a-zA-Z0-9_-]+"), id=multi(text), secret=leaf(text))),
         ike_group=tag(matches(r"[a-zA-Z0-9_-]+"), key_exchange=leaf(words("ikev1", "ikev2")), lifetime=leaf(numeric(0, 86400)),
                       close_action=leaf(words("none", "trap", "start")),
                       dead_peer_detection=node(action=leaf(words("trap", "clear", "restart")), interval=leaf(numeric(2, 86400)),
                                                timeout=leaf(numeric(2, 86400))),
-                      ikev2_reauth=valueless(), disable_mobike=valueless(),
+                      disable_mobike=valueless(),
                       proposal=tag(numeric(1, 65535), encryption=leaf(ENCRYPTION), hash=leaf(HASH), dh_group=leaf(words(*DH_GROUP)),
                                    prf=leaf(words("prfsha1", "prfsha256", "prfsha384", "prfsha512")))),
         esp_group=tag(matches(r"[a-zA-Z0-9_-]+"), lifetime=leaf(numeric(30, 86400)), mode=leaf(words("tunnel", "transport")),
@@ -112,13 +114,13 @@ SCHEMA = node(
                       proposal=tag(numeric(1, 65535), encryption=leaf(ENCRYPTION), hash=leaf(HASH))),
         site_to_site=node(peer=tag(
             matches(r"[-_a-zA-Z0-9|@]+"), description=leaf(text), ike_group=leaf(name), default_esp_group=leaf(name),
-            authentication=node(mode=leaf(words("pre-shared-secret", "rsa", "x509")), local_id=leaf(text), remote_id=leaf(text)),
+            authentication=node(mode=leaf(words("pre-shared-secret")), local_id=leaf(text), remote_id=leaf(text)),
             connection_type=leaf(words("initiate", "respond", "none")), local_address=leaf(either(ipv4_address, words("any"))),
-            remote_address=multi(either(ipv4_address, words("any"), name)), force_udp_encapsulation=valueless(),
+            remote_address=multi(either(ipv4_address, words("any"), fqdn)), force_udp_encapsulation=valueless(),
             tunnel=tag(numeric(0, 4294967295), esp_group=leaf(name), local=node(prefix=multi(ipv4_prefix)),
                        remote=node(prefix=multi(ipv4_prefix))))))),
     firewall=node(
-        global_options=node(state_policy=node(**{state: node(action=leaf(words("accept", "drop", "reject")), log=valueless())
+        global_options=node(state_policy=node(**{state: node(action=leaf(words("accept", "drop", "reject")))
                                                  for state in ("established", "related", "invalid")})),
         group=node(address_group=tag(name, address=multi(either(ipv4_address, ipv4_range)), description=leaf(text)),
                    network_group=tag(name, network=multi(ipv4_prefix), description=leaf(text))),
@@ -126,7 +128,7 @@ SCHEMA = node(
     nat=node(source=node(rule=tag(
         numeric(1, 999999), description=leaf(text), exclude=valueless(), protocol=leaf(PROTOCOL),
         source=node(address=leaf(negatable(ADDRESS)), port=leaf(port)), destination=node(address=leaf(negatable(ADDRESS)), port=leaf(port)),
-        outbound_interface=node(name=leaf(negatable(interface))),
+        outbound_interface=node(name=leaf(matched_interface)),
         translation=node(address=leaf(either(words("masquerade"), ADDRESS)))))),
 )
 
@@ -135,31 +137,44 @@ class Refused(Exception):
     """A path or value that VyOS's command line refuses; the text is VyOS's."""
 
 
-def resolve(path: list[str], needs_value: bool) -> tuple[tuple[str, ...], Node]:
-    """The path as it is stored and its last node; Refused when the schema does not know it.
+class Resolved(NamedTuple):
+    """A path that the schema knows, its last node, and whether it ends in that node's value (or tag), not its name."""
 
-    `needs_value`: whether a leaf or a tag without its value is refused, as for `set` and not for `delete`.
+    path: tuple[str, ...]
+    node: Node
+    valued: bool
+
+
+def resolve(path: list[str], for_set: bool) -> Resolved:
+    """Look a path up; Refused when the schema does not know it.
+
+    `for_set`: `set` needs a leaf's or tag's value and checks it, `delete` does neither.
     """
-    here, words_left, kept = SCHEMA, list(path), []
-    while words_left:
-        word = words_left.pop(0)
-        if word not in here.children:
-            raise Refused(f"  Configuration path: {' '.join(kept)} [{word}] is not valid".replace(":  [", ": ["))
-        here = here.children[word]
-        kept.append(word)
-        if here.kind == "valueless" and words_left:
-            raise Refused(f"  Configuration path: {' '.join(kept)} [{words_left[0]}] is not valid")
+    if not path:
+        raise Refused("  Need to specify the config node to " + ("set" if for_set else "delete"))
+    here, valued, position = SCHEMA, False, 0
+    while position < len(path):
+        if path[position] not in here.children:
+            raise Refused(not_valid(path, position))
+        here, valued, position = here.children[path[position]], False, position + 1
         if here.kind in ("tag", "leaf", "multi"):
-            if not words_left:
-                if needs_value:
+            if position == len(path):
+                if for_set:
                     raise Refused("  The specified configuration node requires a value")
                 break
-            value = words_left.pop(0)
-            if "'" in value:
-                raise Refused("  Cannot use the \"'\" (single quote) character in a value string")
-            if here.check and not here.check(value):
-                raise Refused("  Invalid value\n  Value validation failed")
-            kept.append(value)
-            if here.kind != "tag" and words_left:
-                raise Refused(f"  Configuration path: {' '.join(kept)} [{words_left[0]}] is not valid")
-    return tuple(kept), here
+            check_value(path[position], here.check if for_set else None)
+            valued, position = True, position + 1
+        if position < len(path) and here.kind in ("leaf", "multi", "valueless"):
+            raise Refused(not_valid(path, position))
+    return Resolved(tuple(path), here, valued)
+
+
+def check_value(value: str, check: Check | None) -> None:
+    if "'" in value:
+        raise Refused("  Cannot use the \"'\" (single quote) character in a value string")
+    if check and not check(value):
+        raise Refused("  Invalid value\n  Value validation failed")
+
+
+def not_valid(path: list[str], position: int) -> str:
+    return f"  Configuration path: {' '.join([*path[:position], f'[{path[position]}]'])} is not valid"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -49,6 +50,10 @@ class System:
         self.run("udhcpc", "-b", "-t", "3", "-T", "1", "-A", "2", "-S", "-p", f"/run/udhcpc.{interface}.pid", "-i", interface,
                  "-s", "/usr/libexec/guest/dhcp", "-O", "mtu", "-O", "staticroutes", "-O", "121")
 
+    def renew_dhcp(self, interface: str) -> None:
+        """Have the client ask again, and so set again what the lease says."""
+        self.run("kill", "-USR1", self.read(f"/run/udhcpc.{interface}.pid").strip(), check=False)
+
     def stop_dhcp(self, interface: str) -> None:
         pid = self.read(f"/run/udhcpc.{interface}.pid").strip()
         if pid:
@@ -56,7 +61,15 @@ class System:
         self.run("ip", "-4", "addr", "flush", "dev", interface)
 
     def charon_runs(self) -> bool:
-        return os.path.exists(CHARON_SOCKET)
+        """Whether strongSwan's daemon takes commands."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(CHARON_SOCKET) == 0
+
+    def stop_charon(self) -> None:
+        """Stop strongSwan's daemon if it runs; it ends its security associations itself."""
+        pid = self.read("/var/run/charon.pid").strip()
+        if pid:
+            self.run("kill", pid, check=False)
 
     def start_charon(self) -> None:
         """Start strongSwan's daemon unless it runs, and wait (at most 20 s) until it takes commands."""

@@ -44,7 +44,7 @@ def ipv4_prefix(value: str) -> bool:
         ipaddress.IPv4Network(value)
     except ValueError:
         return False
-    return "/" in value
+    return has_length(value)
 
 
 def ipv4_host(value: str) -> bool:
@@ -54,8 +54,13 @@ def ipv4_host(value: str) -> bool:
     except ValueError:
         return False
     network = interface.network
-    return "/" in value and (network.prefixlen >= 31
-                             or interface.ip not in (network.network_address, network.broadcast_address))
+    return has_length(value) and (network.prefixlen >= 31
+                                  or interface.ip not in (network.network_address, network.broadcast_address))
+
+
+def has_length(value: str) -> bool:
+    """Whether a prefix length follows, not a netmask."""
+    return re.search(r"/\d+$", value) is not None
 
 
 def ipv4_range(value: str) -> bool:
