@@ -1,7 +1,7 @@
 """Reads from the source of the pulumi_openstack SDK which properties each resource and function has, and their shapes.
 
-A shape is "str", "bool", "int" or "float", ["list", shape], ["map", shape], or an object of shapes: the same form in which
-`openstack-dump` prints the plugin's.
+A shape is "str", "bool", "int" or "float", ["list", shape], ["map", shape], or an object of shapes: the same form in
+which `openstack-dump` prints the plugin's.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def read_sdk() -> Sdk:
                 continue
             text = file.read_text()
             called = re.search(r"runtime\.invoke\('([^']+)'", text)
-            old = re.search(r"^(warnings\.warn|@_utilities\.deprecated)\(", text, re.M)  # as a whole; a property's is indented
+            old = re.search(r"^(warnings\.warn|@_utilities\.deprecated)\(", text, re.M)  # a property's is indented
             for name, generated in classes(file).items():
                 function = called and name.endswith("Result") and not name.startswith("Awaitable")
                 token = called[1] if called and function else generated.token
@@ -95,7 +95,7 @@ def shape_of(annotation: ast.expr, nested: dict[str, Class]) -> Shape:
                 return ["list", shape_of(parts[0], nested)]
             case "Mapping":
                 return ["map", shape_of(parts[1], nested)]
-    if isinstance(annotation, ast.Constant):
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
         properties = nested[annotation.value.split(".")[-1]].properties
         return {name: shape_of(value, nested) for name, value in properties.items()}
     name = ast.unparse(annotation).split(".")[-1]
