@@ -14,6 +14,7 @@ MESSAGE_LIMIT = 400 << 20  # bytes; what the engine itself allows
 
 def serve(register: Callable[[grpc.Server], None], stop: Callable[[], None], workers: int) -> None:
     """Serve until the engine says so (it ends a plugin with SIGINT) or dies without a word; then call `stop`."""
+    engine = os.getppid()  # taken first: the engine may die as soon as it has read the port
     server = grpc.server(ThreadPoolExecutor(max_workers=workers), options=[
         ("grpc.max_receive_message_length", MESSAGE_LIMIT), ("grpc.max_send_message_length", MESSAGE_LIMIT)])
     register(server)
@@ -26,8 +27,10 @@ def serve(register: Callable[[grpc.Server], None], stop: Callable[[], None], wor
 
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
-    print(port, flush=True)
-    engine = os.getppid()
+    try:
+        print(port, flush=True)
+    except OSError:  # nobody is there any more
+        end()
     while os.getppid() == engine:
         server.wait_for_termination(timeout=1)
     end()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import grpc
+import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
@@ -99,3 +101,12 @@ def urn(kind: str, name: str) -> str:
 
 def secret(value: Any) -> Properties:
     return {SIGNATURE: SECRET, "value": value}
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Poll until something is so; fail after a while."""
+    for _ in range(400):
+        if true():
+            return
+        time.sleep(0.025)
+    pytest.fail("never came true")

@@ -14,19 +14,13 @@ import asyncssh
 import grpc
 import pytest
 
-from tests.toolchain.plugin import COPY, REMOTE, Plugin, running_plugin, secret
+from tests.toolchain.plugin import COPY, REMOTE, Plugin, secret, wait_until
 from tests.toolchain.ssh_hosts import Host, Loop, free_port, listener
 from toolchain.command_plugin.values import ASSET, SIGNATURE, Properties
 
 USER_KEY = asyncssh.generate_private_key("ssh-ed25519")
 KEY = USER_KEY.export_private_key().decode()
 OTHER_HOST_KEY = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
-
-
-@pytest.fixture(scope="module")
-def plugin() -> Iterator[Plugin]:
-    with running_plugin() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +67,7 @@ def test_a_command_need_not_read_its_input(plugin: Plugin, host: Host) -> None:
 
 def test_steps_and_previous_output(plugin: Plugin, host: Host) -> None:
     old = {"create": "echo a", "stdout": "a", "connection": secret(host.connection(KEY))}
-    inputs = {"create": "echo b", "update": "echo after $PULUMI_COMMAND_STDOUT", "connection": secret(host.connection(KEY))}
+    inputs: dict[str, Any] = {"create": "echo b", "update": "echo after $PULUMI_COMMAND_STDOUT", "connection": secret(host.connection(KEY))}
     assert plugin.update("x", old, REMOTE, **inputs)["stdout"] == "after a"
     assert plugin.update("x", old, REMOTE, **inputs, addPreviousOutputInEnv=False)["stdout"] == "after"
     plugin.delete("x", {**old, "delete": "echo gone $PULUMI_COMMAND_STDOUT"}, REMOTE)
@@ -181,9 +175,9 @@ def test_a_private_key_is_in_no_error(plugin: Plugin, host: Host) -> None:
 
 
 def test_no_secret_is_logged(plugin: Plugin, host: Host) -> None:
-    run(plugin, host.connection(KEY), "echo for operator on 127.0.0.1; cat; echo $A >&2", name="logged",
+    run(plugin, host.connection(KEY), "echo for operator on 127.0.0.1; cat; echo $A >&2", name="logged-remotely",
         stdin=secret("hunter22"), environment={"A": secret("hunter23")})
-    assert sorted(plugin.engine.lines("logged")) == ["[secret]", "[secret]", "for operator on 127.0.0.1"]
+    assert sorted(plugin.engine.lines("logged-remotely")) == ["[secret]", "[secret]", "for operator on 127.0.0.1"]
 
 
 def test_nothing_is_logged_when_told_so(plugin: Plugin, host: Host) -> None:
@@ -215,12 +209,3 @@ def test_a_file_is_copied(plugin: Plugin, host: Host, tmp_path: Path, kind: str)
     asset = {SIGNATURE: ASSET, kind: "content\n" if kind == "text" else str(source)}
     plugin.create("x", COPY, connection=secret(host.connection(KEY)), source=asset, remotePath=str(target))
     assert target.read_text() == "content\n"
-
-
-def wait_until(true: Any) -> None:
-    """Poll until something is so; fail after a while."""
-    for _ in range(200):
-        if true():
-            return
-        time.sleep(0.05)
-    pytest.fail("never came true")
