@@ -19,7 +19,8 @@ def main() -> int:
     commands.add_parser("build", help="build what is missing: tools, OpenStack's root, guest images")
     up = commands.add_parser("up", help="start sites (tokyo and osaka)")
     up.add_argument("sites", nargs="*", choices=[*SITES, []], metavar="SITE")
-    commands.add_parser("down", help="stop all sites and leave nothing behind")
+    down = commands.add_parser("down", help="stop sites (all) and leave nothing behind")
+    down.add_argument("sites", nargs="*", choices=[*SITES, []], metavar="SITE")
     commands.add_parser("status", help="the sites' services and memory")
     logs = commands.add_parser("logs", help="the end of a site's logs")
     logs.add_argument("site", choices=SITES)
@@ -35,7 +36,7 @@ def main() -> int:
             case "up":
                 control.up(options.sites)
             case "down":
-                control.down()
+                control.down(options.sites)
             case "status":
                 return control.status()
             case "logs":

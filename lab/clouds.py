@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +11,12 @@ from typing import Any
 import openstack
 import yaml
 
+from lab.files import write_whole
 from lab.openstack.site import RunningSite
 from lab.sites import PROVIDER_GATEWAY, PROVIDER_NETWORK, Site
 from toolchain.paths import state
 
+logging.getLogger("keystoneauth").setLevel(logging.ERROR)  # a Keystone that does not answer yet is no news
 AGENTS = {"neutron-linuxbridge-agent", "neutron-l3-agent", "neutron-dhcp-agent", "neutron-metadata-agent"}
 
 
@@ -31,16 +33,26 @@ def admin_clouds_yaml() -> Path:
 def write_clouds(running: list[RunningSite]) -> None:
     """Write both files, for their owner's eyes only."""
     for path, user in ((clouds_yaml(), "demo"), (admin_clouds_yaml(), "admin")):
-        text = yaml.safe_dump({"clouds": {one.site.name: cloud(one.site, user, one.passwords()[user]) for one in running}},
-                              sort_keys=False)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
+        text = yaml.safe_dump(
+            {"clouds": {one.site.name: cloud(one.site, user, one.passwords()[user]) for one in running}},
+            sort_keys=False,
+        )
+        write_whole(path, text)
 
 
 def cloud(site: Site, user: str, password: str) -> dict[str, Any]:
-    return {"auth": {"auth_url": f"http://{site.api_address}:5000/v3", "username": user, "password": password,
-                     "project_name": user, "user_domain_name": "Default", "project_domain_name": "Default"},
-            "region_name": site.region, "identity_api_version": 3}
+    return {
+        "auth": {
+            "auth_url": f"http://{site.api_address}:5000/v3",
+            "username": user,
+            "password": password,
+            "project_name": user,
+            "user_domain_name": "Default",
+            "project_domain_name": "Default",
+        },
+        "region_name": site.region,
+        "identity_api_version": 3,
+    }
 
 
 def connect(site: Site, user: str, password: str) -> openstack.connection.Connection:
@@ -59,11 +71,19 @@ def set_up(running: RunningSite, real_vyos: bool, limit: float = 240) -> None:
 
 def create_external_network(admin: openstack.connection.Connection, site: Site) -> None:
     network = admin.network.find_network("ext") or admin.network.create_network(
-        name="ext", is_router_external=True, provider_network_type="flat", provider_physical_network="physnet1")
+        name="ext", is_router_external=True, provider_network_type="flat", provider_physical_network="physnet1"
+    )
     first, last = site.pool
     if not admin.network.find_subnet("ext", network_id=network.id):
-        admin.network.create_subnet(name="ext", network_id=network.id, cidr=PROVIDER_NETWORK, ip_version=4, enable_dhcp=False,
-                                    gateway_ip=PROVIDER_GATEWAY, allocation_pools=[{"start": first, "end": last}])
+        admin.network.create_subnet(
+            name="ext",
+            network_id=network.id,
+            cidr=PROVIDER_NETWORK,
+            ip_version=4,
+            enable_dhcp=False,
+            gateway_ip=PROVIDER_GATEWAY,
+            allocation_pools=[{"start": first, "end": last}],
+        )
 
 
 def create_flavors(admin: openstack.connection.Connection, real_vyos: bool) -> None:

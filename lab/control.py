@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from rich.console import Console
 from rich.table import Table
 
 from lab import clouds, network
+from lab.files import write_whole
 from lab.guests import images as guest_images
 from lab.openstack import layers
 from lab.openstack.site import RunningSite
@@ -52,9 +54,8 @@ def up(names: list[str]) -> None:
         real_vyos = guest_images(say).real_vyos
         state("lab").mkdir(parents=True, exist_ok=True)
         network.make_internet()
-        complete = state("lab", "complete")
-        ready = set(complete.read_text().split()) if complete.exists() else set()
-        missing = [one for one in sites if one.site.name not in ready or one.outer() is None]
+        ready = [one for one in sites_that_run() if one.site.name in read_complete()]
+        missing = [one for one in sites if one not in ready]
         for one in missing:
             say(f"{one.site.name}: starting Keystone, Glance, Placement, Nova, Neutron …")
             one.start(stack)
@@ -65,10 +66,22 @@ def up(names: list[str]) -> None:
             say(f"{one.site.name}: ready")
 
         in_threads(finish, missing)
-        running = [one for one in map(RunningSite, SITES.values()) if one.outer() is not None]
-        complete.write_text(" ".join(one.site.name for one in running))
-        clouds.write_clouds(running)
-        report_restarts(running)
+        write_complete([*ready, *missing])
+        clouds.write_clouds([*ready, *missing])
+        for one in sites:
+            if one in ready:
+                say(f"{one.site.name}: runs already")
+        report_restarts(sites)
+
+
+def read_complete() -> set[str]:
+    """The names of the sites that an `up` has finished; one that was killed has left its sites out."""
+    file = state("lab", "complete")
+    return set(file.read_text().split()) if file.exists() else set()
+
+
+def write_complete(sites: list[RunningSite]) -> None:
+    write_whole(state("lab", "complete"), " ".join(one.site.name for one in sites))
 
 
 def in_threads(work: object, items: list[RunningSite]) -> None:
@@ -90,17 +103,26 @@ def in_threads(work: object, items: list[RunningSite]) -> None:
         raise failures[0]
 
 
-def down() -> None:
-    """Stop every site; leave no process, mount, namespace or interface."""
+def down(names: Iterable[str] = ()) -> None:
+    """Stop sites, by default all; with the last one goes the rest: no process, mount, namespace or interface stays."""
     require_root()
     with locked(state("lab.lock")):
-        for one in map(RunningSite, SITES.values()):
-            one.stop()
+        for name in names or SITES:
+            RunningSite(SITES[name]).stop()
+        left = [one for one in sites_that_run() if one.site.name in read_complete()]
+        if left:
+            write_complete(left)
+            clouds.write_clouds(left)
+            return
         for name in network.namespaces():
             end_processes_in(name)
             network.remove(name)
         for file in ("complete", "clouds.yaml", "admin-clouds.yaml"):
             state("lab", file).unlink(missing_ok=True)
+
+
+def sites_that_run() -> list[RunningSite]:
+    return [one for one in map(RunningSite, SITES.values()) if one.outer() is not None]
 
 
 def end_processes_in(namespace: str) -> None:
@@ -121,13 +143,18 @@ def status() -> int:
         for number, (name, about) in enumerate(sorted(services.items())):
             healthy &= about["running"]
             memory = f"{one.memory() / 2**30:.1f} GiB" if number == 0 else ""
-            table.add_row(one.site.name if number == 0 else "", name, "running" if about["running"] else "[red]down[/red]",
-                          str(about["restarts"] or ""), memory)
+            table.add_row(
+                one.site.name if number == 0 else "",
+                name,
+                "running" if about["running"] else "[red]down[/red]",
+                str(about["restarts"] or ""),
+                memory,
+            )
     if table.row_count:
         Console().print(table)
     else:
         print("no site runs; start the lab with: python -m lab up")
-    report_restarts([one for one in map(RunningSite, SITES.values()) if one.outer()])
+    report_restarts(sites_that_run())
     return 0 if healthy else 1
 
 
@@ -145,11 +172,32 @@ def client_environment() -> dict[str, str]:
     return {**os.environ, **environment(), "OS_CLIENT_CONFIG_FILE": str(clouds.clouds_yaml())}
 
 
-def execute(command: list[str]) -> int:
-    """Run a command where both clouds can be reached; its exit status."""
-    if INTERNET not in network.namespaces():
+def execute(command: list[str], inside: dict[str, str] | None = None) -> int:
+    """Run a command where both clouds can be reached, by default in the client environment; its exit status.
+
+    An interrupt from the terminal is the command's own to handle: Pulumi, killed in its work, would forget what it made.
+    """
+    require_running()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return subprocess.run(
+            ["ip", "netns", "exec", INTERNET, *command],
+            env=inside or client_environment(),
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def require_running() -> None:
+    if INTERNET not in network.namespaces() or not clouds.clouds_yaml().exists():
         raise BuildFailed("the lab does not run; start it with: python -m lab up")
-    return subprocess.run(["ip", "netns", "exec", INTERNET, *command], env=client_environment()).returncode
+
+
+def identities(names: Iterable[str]) -> list[str]:
+    """A text for each site that is another after the site was stopped and started afresh."""
+    require_running()
+    return [RunningSite(SITES[name]).identity() for name in names]
 
 
 def require_root() -> None:

@@ -49,13 +49,15 @@ class Machines:
         self._thread.start()
         started.wait()
 
-    def run(self, site: str, role: Role, command: str, *, stdin: str = "", check: bool = True,
-            timeout: float = 60) -> Result:
+    def run(
+        self, site: str, role: Role, command: str, *, stdin: str = "", check: bool = True, timeout: float = 60
+    ) -> Result:
         """Run a shell command; `timeout` is in seconds. Raises CommandFailed unless it ends with 0 or `check` is off."""
         result = self._wait(self._run(site, role, command, stdin, timeout))
         if check and result.status != 0:
             raise CommandFailed(
-                f"{role} of {site}: status {result.status} from {command!r}:\n{result.stderr or result.stdout}")
+                f"{role} of {site}: status {result.status} from {command!r}:\n{result.stderr or result.stdout}"
+            )
         return result
 
     def forget(self, site: str, role: Role) -> None:
@@ -89,11 +91,20 @@ class Machines:
         if (site, role) not in self._open:
             about = self._sites[site]
             jump = await self._connect(site, "router") if role == "linux" else ()
-            host, user = ((about["linuxAddress"], about["linuxUser"]) if role == "linux"
-                          else (about["floatingIp"], about["routerUser"]))
+            host, user = (
+                (about["linuxAddress"], about["linuxUser"])
+                if role == "linux"
+                else (about["floatingIp"], about["routerUser"])
+            )
             self._open[site, role] = await asyncssh.connect(
-                host, username=user, client_keys=[asyncssh.import_private_key(self._keys[site])],
-                known_hosts=None, config=None, agent_path=None, tunnel=jump)
+                host,
+                username=user,
+                client_keys=[asyncssh.import_private_key(self._keys[site])],
+                known_hosts=None,
+                config=None,
+                agent_path=None,
+                tunnel=jump,
+            )
         return self._open[site, role]
 
 

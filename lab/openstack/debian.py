@@ -15,9 +15,22 @@ def debian_root(root: Path, include: list[str]) -> None:
     if not sources.exists():
         sources = Path("/etc/apt/sources.list")
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale", "info")]
-    run(["mmdebstrap", "--variant=minbase", "--format=directory", "--mode=root", *excluded,
-         "--dpkgopt=force-unsafe-io", '--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"',
-         f"--include={','.join(include)}", DEBIAN_SUITE, str(root), str(sources)])
+    run(
+        [
+            "mmdebstrap",
+            "--variant=minbase",
+            "--format=directory",
+            "--mode=root",
+            *excluded,
+            "--dpkgopt=force-unsafe-io",
+            '--aptopt=APT::Install-Recommends "false"',
+            '--aptopt=Acquire::Languages "none"',
+            f"--include={','.join(include)}",
+            DEBIAN_SUITE,
+            str(root),
+            str(sources),
+        ]
+    )
     policy = root / "usr/sbin/policy-rc.d"  # nothing is started by installing it
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
@@ -25,7 +38,23 @@ def debian_root(root: Path, include: list[str]) -> None:
 
 def in_root(root: Path, script: str) -> None:
     """Run a shell script with `root` as its root directory, /proc mounted in a namespace that goes with it."""
-    run(["unshare", "--mount", "--propagation", "private", "sh", "-c",
-         f'mount -t proc proc "{root}/proc" && exec chroot "{root}" bash -c "$1"', "sh", script],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C", "HOME": "/root",
-             **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}})
+    run(
+        [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            f'mount -t proc proc "{root}/proc" && exec chroot "{root}" bash -c "$1"',
+            "sh",
+            script,
+        ],
+        env={
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "DEBIAN_FRONTEND": "noninteractive",
+            "LC_ALL": "C",
+            "HOME": "/root",
+            **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")},
+        },
+    )

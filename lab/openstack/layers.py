@@ -39,6 +39,7 @@ Description: QEMU for one architecture
 
 def base(say: Say) -> Path:
     """Debian with OpenStack's packages."""
+
     def build(target: Path) -> None:
         say("OpenStack's Debian packages (minutes) …")
         root = target / "root"
@@ -54,7 +55,7 @@ def base(say: Say) -> Path:
             groupadd -rf kvm; groupadd -rf libvirt; groupadd -rf libvirt-qemu
             useradd -r -g libvirt-qemu -d /var/lib/libvirt -s /usr/sbin/nologin libvirt-qemu
             apt-get update -q
-            eatmydata apt-get install -y --no-install-recommends -q /tmp/stub.deb {' '.join(packages)}
+            eatmydata apt-get install -y --no-install-recommends -q /tmp/stub.deb {" ".join(packages)}
             apt-get clean; rm -rf /tmp/* /var/lib/apt/lists/* /var/lib/mysql/*
             mariadb-install-db --user=root >/dev/null
             mv /usr/bin/qemu-system-x86_64 /usr/bin/qemu-system-x86_64.real"""
@@ -66,7 +67,7 @@ def base(say: Say) -> Path:
 def golden(say: Say) -> list[Path]:
     """Configuration, migrated databases, Keystone's bootstrap and the service catalogue, over the base."""
     below = [base(say)]
-    virt_type = "kvm" if kvm_works(below, guest_kernel(say)) else "qemu"
+    virt_type = virtualisation(below, guest_kernel(say))
 
     def build(target: Path) -> None:
         say("OpenStack's databases …")
@@ -74,8 +75,11 @@ def golden(say: Say) -> list[Path]:
         write_configuration(upper, virt_type)
         run_layer(target, below, ["golden"])
 
-    sources = key(str(below[0]), virt_type, *(HERE / name for name in (
-        "rootfs", "services.j2", "catalog.txt", "supervisor.py", "container.sh")))
+    sources = key(
+        str(below[0]),
+        virt_type,
+        *(HERE / name for name in ("rootfs", "services.j2", "catalog.txt", "supervisor.py", "container.sh")),
+    )
     return [build_once(cache("lab", "golden", sources), build) / "upper", *below]
 
 
@@ -94,15 +98,20 @@ def images(say: Say) -> list[Path]:
         shutil.rmtree(inbox)
         inbox.mkdir(mode=0o1777)
 
-    return [build_once(cache("lab", "images", key(str(below[0]), str(guests.router), str(guests.linux))), build) / "upper",
-            *below]
+    return [
+        build_once(cache("lab", "images", key(str(below[0]), str(guests.router), str(guests.linux))), build) / "upper",
+        *below,
+    ]
 
 
 def write_configuration(upper: Path, virt_type: str) -> None:
     """The tree in rootfs/, its templates rendered, into a layer."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([HERE, HERE / "rootfs"]), undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True, autoescape=False)
+        loader=jinja2.FileSystemLoader([HERE, HERE / "rootfs"]),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
     for source in sorted((HERE / "rootfs").rglob("*")):
         if not source.is_file():
             continue
@@ -137,8 +146,37 @@ def container(name: str, directory: Path, below: list[Path], command: list[str])
         (directory / part).mkdir(parents=True, exist_ok=True)
     overlay = f"lowerdir={':'.join(map(str, below))},upperdir={directory}/upper,workdir={directory}/work"
     enter = 'mount -t overlay overlay -o "$1" "$2"; root=$2 enter=$3; shift 3; exec sh "$enter" "$root" "$@"'
-    return ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--uts", "--ipc",
-            "sh", "-ec", enter, "sh", overlay, str(directory / "root"), str(HERE / "container.sh"), name, *command]
+    return [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--uts",
+        "--ipc",
+        "sh",
+        "-ec",
+        enter,
+        "sh",
+        overlay,
+        str(directory / "root"),
+        str(HERE / "container.sh"),
+        name,
+        *command,
+    ]
+
+
+def virtualisation(below: list[Path], kernel: Path) -> str:
+    """`kvm` where it works, else `qemu`; found out once for each boot of the machine."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    known = cache("lab", "virtualisation")
+    if known.exists() and known.read_text().split()[0] == boot:
+        return known.read_text().split()[1]
+    found = "kvm" if kvm_works(below, kernel) else "qemu"
+    known.write_text(f"{boot} {found}\n")
+    return found
 
 
 def kvm_works(below: list[Path], kernel: Path) -> bool:
@@ -152,7 +190,26 @@ def kvm_works(below: list[Path], kernel: Path) -> bool:
         upper = Path(scratch) / "upper"
         upper.mkdir()
         shutil.copy(kernel, upper / "vmlinuz")
-        guest = ["timeout", "-s", "KILL", "15", "qemu-system-x86_64.real", "-accel", "kvm", "-M", "pc", "-m", "256", "-nodefaults",
-                 "-display", "none", "-no-reboot", "-kernel", "/vmlinuz", "-append", "panic=-1"]
+        guest = [
+            "timeout",
+            "-s",
+            "KILL",
+            "15",
+            "qemu-system-x86_64.real",
+            "-accel",
+            "kvm",
+            "-M",
+            "pc",
+            "-m",
+            "256",
+            "-nodefaults",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-kernel",
+            "/vmlinuz",
+            "-append",
+            "panic=-1",
+        ]
         command = ["unshare", "--net", *container("probe", Path(scratch), below, guest)]
         return subprocess.run(command, capture_output=True, timeout=60).returncode == 0

@@ -17,7 +17,7 @@ import psutil
 from lab import network
 from lab.openstack.layers import container
 from lab.sites import Site
-from toolchain.paths import remove, state
+from toolchain.paths import key, remove, state
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,32 @@ class RunningSite:
         """The site's own passwords of `admin` and of the tenant `demo`."""
         return dict(json.loads((self.directory / "upper/etc/lab/site.json").read_text())["passwords"])
 
+    def identity(self) -> str:
+        """Another text each time the site is started afresh."""
+        return key(self.directory / "upper/etc/lab/site.json")
+
     def start(self, layers: list[Path]) -> None:
         """Start a fresh site in namespaces of its own."""
         self.stop()
         own = self.directory / "upper/etc/lab"
         own.mkdir(parents=True)
-        about = {"address": self.site.api_address, "region": self.site.region,
-                 "passwords": {user: secrets.token_urlsafe(18) for user in ("admin", "demo")}}
+        about = {
+            "address": self.site.api_address,
+            "region": self.site.region,
+            "passwords": {user: secrets.token_urlsafe(18) for user in ("admin", "demo")},
+        }
         with os.fdopen(os.open(own / "site.json", os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
             json.dump(about, file)
         network.make_site(self.site)
         command = container(self.site.name, self.directory, layers, ["python3", "/etc/lab/supervisor.py", "site"])
         with (self.directory / "console.log").open("wb") as console:
-            process = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.site.namespace}", *command], start_new_session=True,
-                                       stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+            process = subprocess.Popen(
+                ["nsenter", f"--net=/run/netns/{self.site.namespace}", *command],
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+            )
         (self.directory / "pid").write_text(str(process.pid))
 
     def outer(self) -> psutil.Process | None:
@@ -110,6 +122,9 @@ class RunningSite:
     def log(self, service: str, lines: int = 40) -> str:
         """The end of a service's logs: its own file and what it printed."""
         files = [self.logs / "lab" / f"{service}.log", *sorted(self.logs.glob(f"*/{service}*.log"))]
-        tails = [f"== {file.relative_to(self.logs)}\n" + "\n".join(file.read_text(errors="replace").splitlines()[-lines:])
-                 for file in dict.fromkeys(files) if file.exists()]
+        tails = [
+            f"== {file.relative_to(self.logs)}\n" + "\n".join(file.read_text(errors="replace").splitlines()[-lines:])
+            for file in dict.fromkeys(files)
+            if file.exists()
+        ]
         return "\n".join(tails) or f"no log of {service}; there are: {', '.join(sorted(self.services()))}"

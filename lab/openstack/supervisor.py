@@ -26,9 +26,11 @@ STATUS = "/run/lab-services.json"
 PASSWORD = open("/etc/lab/password").read().strip()
 STARTED = time.monotonic()
 # 'Connection: close': without it clients see resets when uwsgi drops a kept connection
-UWSGI = ("uwsgi --plugins python3 --http-socket 0.0.0.0:{} --master --lazy-apps --need-app --enable-threads --die-on-term"
-         " --buffer-size 65535 --add-header 'Connection: close' --processes 1 --threads 4 --listen 100 --disable-logging"
-         " --wsgi-file {}")
+UWSGI = (
+    "uwsgi --plugins python3 --http-socket 0.0.0.0:{} --master --lazy-apps --need-app --enable-threads --die-on-term"
+    " --buffer-size 65535 --add-header 'Connection: close' --processes 1 --threads 4 --listen 100 --disable-logging"
+    " --wsgi-file {}"
+)
 NEUTRON = "--config-file=/etc/neutron/neutron.conf --config-file=/etc/neutron/plugins/ml2/ml2_conf.ini"
 SERVICES = {
     "mariadb": "mariadbd --defaults-file=/etc/mysql/my.cnf --user=root",
@@ -44,16 +46,23 @@ SERVICES = {
     "nova-compute": "nova-compute --config-file=/etc/nova/nova.conf",
     "neutron-server": f"neutron-server {NEUTRON}",
     "neutron-linuxbridge": f"neutron-linuxbridge-agent {NEUTRON} "
-                           "--config-file=/etc/neutron/plugins/ml2/linuxbridge_agent.ini",
+    "--config-file=/etc/neutron/plugins/ml2/linuxbridge_agent.ini",
     "neutron-l3": "neutron-l3-agent --config-file=/etc/neutron/neutron.conf --config-file=/etc/neutron/l3_agent.ini",
     "neutron-dhcp": "neutron-dhcp-agent --config-file=/etc/neutron/neutron.conf "
-                    "--config-file=/etc/neutron/dhcp_agent.ini",
+    "--config-file=/etc/neutron/dhcp_agent.ini",
     "neutron-metadata": "neutron-metadata-agent --config-file=/etc/neutron/neutron.conf "
-                        "--config-file=/etc/neutron/metadata_agent.ini",
+    "--config-file=/etc/neutron/metadata_agent.ini",
 }
-ADMIN = {"OS_AUTH_URL": "http://127.0.0.1:5000/v3", "OS_USERNAME": "admin", "OS_PASSWORD": PASSWORD,
-         "OS_PROJECT_NAME": "admin", "OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_DOMAIN_NAME": "Default",
-         "OS_IDENTITY_API_VERSION": "3", "OS_INTERFACE": "internal"}
+ADMIN = {
+    "OS_AUTH_URL": "http://127.0.0.1:5000/v3",
+    "OS_USERNAME": "admin",
+    "OS_PASSWORD": PASSWORD,
+    "OS_PROJECT_NAME": "admin",
+    "OS_USER_DOMAIN_NAME": "Default",
+    "OS_PROJECT_DOMAIN_NAME": "Default",
+    "OS_IDENTITY_API_VERSION": "3",
+    "OS_INTERFACE": "internal",
+}
 
 
 def say(*words: object) -> None:
@@ -73,8 +82,13 @@ class Supervisor:
     def start(self, *names: str) -> None:
         for name in names:
             with open(f"{LOGS}/{name}.log", "ab") as log:
-                process = subprocess.Popen(shlex.split(SERVICES[name]), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                           start_new_session=True)
+                process = subprocess.Popen(
+                    shlex.split(SERVICES[name]),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
             self.running[process.pid] = name
             self.restarts.setdefault(name, 0)
         self.write_status()
@@ -95,16 +109,22 @@ class Supervisor:
                 threading.Timer(2, self.start, (name,)).start()
 
     def write_status(self) -> None:
-        status = {name: {"running": name in self.running.values(), "restarts": count}
-                  for name, count in self.restarts.items()}
+        status = {
+            name: {"running": name in self.running.values(), "restarts": count} for name, count in self.restarts.items()
+        }
         pathlib.Path(STATUS + ".new").write_text(json.dumps(status))
         os.replace(STATUS + ".new", STATUS)
 
     def run(self, command: str, environment: dict[str, str] | None = None, text: str = "") -> int:
         """Run a shell command to its end, its output in setup.log; its exit status."""
         with open(f"{LOGS}/setup.log", "ab") as log:
-            process = subprocess.Popen(["bash", "-c", command], stdin=subprocess.PIPE, stdout=log, stderr=log,
-                                       env={**os.environ, **(environment or {})})
+            process = subprocess.Popen(
+                ["bash", "-c", command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(environment or {})},
+            )
         assert process.stdin
         process.stdin.write(text.encode())
         process.stdin.close()
@@ -158,13 +178,19 @@ def port(number: int) -> None:
 def golden(lab: Supervisor) -> None:
     lab.database()
     names = ("keystone", "glance", "placement", "nova_api", "nova", "nova_cell0", "neutron")
-    lab.sql("".join(f"create database {name} character set utf8; " for name in names)
-            + "".join(f"create user os@{host} identified by '{PASSWORD}'; grant all on *.* to os@{host}; "
-                      for host in ("127.0.0.1", "localhost")))
+    lab.sql(
+        "".join(f"create database {name} character set utf8; " for name in names)
+        + "".join(
+            f"create user os@{host} identified by '{PASSWORD}'; grant all on *.* to os@{host}; "
+            for host in ("127.0.0.1", "localhost")
+        )
+    )
 
     def nova() -> None:
-        lab.must("nova-manage api_db sync && nova-manage cell_v2 map_cell0 && nova-manage cell_v2 create_cell --name=cell1"
-                 " && nova-manage db sync")
+        lab.must(
+            "nova-manage api_db sync && nova-manage cell_v2 map_cell0 && nova-manage cell_v2 create_cell --name=cell1"
+            " && nova-manage db sync"
+        )
 
     def neutron() -> None:
         lab.must(f"neutron-db-manage {NEUTRON} upgrade heads")
@@ -172,11 +198,15 @@ def golden(lab: Supervisor) -> None:
     def the_rest() -> None:
         keys = "--keystone-user root --keystone-group root"
         url = "http://127.0.0.1:5000/v3"
-        lab.must("mkdir -p /etc/keystone/fernet-keys /etc/keystone/credential-keys && keystone-manage db_sync"
-                 f" && keystone-manage fernet_setup {keys} && keystone-manage credential_setup {keys}")
-        lab.must(f"keystone-manage bootstrap --bootstrap-region-id RegionOne --bootstrap-internal-url {url}"
-                 f" --bootstrap-admin-url {url} --bootstrap-public-url http://PUBLIC:5000/v3",
-                 {"OS_BOOTSTRAP_PASSWORD": PASSWORD})
+        lab.must(
+            "mkdir -p /etc/keystone/fernet-keys /etc/keystone/credential-keys && keystone-manage db_sync"
+            f" && keystone-manage fernet_setup {keys} && keystone-manage credential_setup {keys}"
+        )
+        lab.must(
+            f"keystone-manage bootstrap --bootstrap-region-id RegionOne --bootstrap-internal-url {url}"
+            f" --bootstrap-admin-url {url} --bootstrap-public-url http://PUBLIC:5000/v3",
+            {"OS_BOOTSTRAP_PASSWORD": PASSWORD},
+        )
         lab.start("keystone")
         port(5000)
         lab.must("openstack", ADMIN, open("/etc/lab/catalog").read())
@@ -199,8 +229,11 @@ def images(lab: Supervisor, files: list[str]) -> None:
     for number, entry in enumerate(files, 1):
         name, path = entry.split("=", 1)
         identity = f"00000000-0000-4000-8000-00000000000{number}"
-        lab.must(f"openstack image create --public --id {identity} --disk-format qcow2 --container-format bare "
-                 f"--property hw_rng_model=virtio --file {path} {name}", ADMIN)
+        lab.must(
+            f"openstack image create --public --id {identity} --disk-format qcow2 --container-format bare "
+            f"--property hw_rng_model=virtio --file {path} {name}",
+            ADMIN,
+        )
         # Nova's own cache of the image (its name there is a digest of the identity): the first server need not wait for it
         shutil.copy(path, base / hashlib.sha1(identity.encode()).hexdigest())
 
@@ -219,13 +252,16 @@ def site(lab: Supervisor) -> None:
     passwords = "".join(
         "update password p join local_user u on p.local_user_id=u.id set p.password_hash="
         f"'{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}' where u.name='{user}'; "
-        for user, password in about["passwords"].items())
+        for user, password in about["passwords"].items()
+    )
     # discovery of the host by Nova would take up to a minute
-    lab.sql(f"use keystone; insert into region (id, description, extra) values ('{region}', '', '{{}}'); "
-            f"update endpoint set region_id='{region}', url=replace(url, 'PUBLIC', '{address}'); "
-            f"delete from region where id='RegionOne'; {passwords}"
-            "insert into nova_api.host_mappings (created_at, cell_id, host) "
-            f"select now(), id, '{host}' from nova_api.cell_mappings where name='cell1';")
+    lab.sql(
+        f"use keystone; insert into region (id, description, extra) values ('{region}', '', '{{}}'); "
+        f"update endpoint set region_id='{region}', url=replace(url, 'PUBLIC', '{address}'); "
+        f"delete from region where id='RegionOne'; {passwords}"
+        "insert into nova_api.host_mappings (created_at, cell_id, host) "
+        f"select now(), id, '{host}' from nova_api.cell_mappings where name='cell1';"
+    )
     lab.start("keystone", "placement")
     port(5672)
     lab.start("neutron-server", "nova-conductor", "nova-api", "nova-scheduler", "glance")
@@ -241,9 +277,18 @@ def site(lab: Supervisor) -> None:
 
 
 def main() -> None:
-    for directory in (LOGS, "/run/mysqld", "/run/libvirt", "/run/memcached", "/var/lock/nova", "/var/lock/neutron",
-                      *(f"/var/log/{name}" for name in ("keystone", "glance", "placement", "nova", "neutron", "libvirt",
-                                                        "mysql", "rabbitmq"))):
+    for directory in (
+        LOGS,
+        "/run/mysqld",
+        "/run/libvirt",
+        "/run/memcached",
+        "/var/lock/nova",
+        "/var/lock/neutron",
+        *(
+            f"/var/log/{name}"
+            for name in ("keystone", "glance", "placement", "nova", "neutron", "libvirt", "mysql", "rabbitmq")
+        ),
+    ):
         os.makedirs(directory, exist_ok=True)
     lab = Supervisor()
     match sys.argv[1:]:

@@ -1,0 +1,51 @@
+# All of vpn-connect's commands. Each gets what it lacks itself; built things lie in the cache, outside the work tree.
+PYTHON := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help up preview shell destroy down lab status test test-fast lint lock toolchain packages
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+up: ## two real OpenStacks on this machine, then `pulumi up` of tokyo-osaka and a demonstration
+	@since=$$(date +%s.%N); python3 -m toolchain venv && $(PYTHON) -m lab.demo up --since $$since
+
+preview: packages ## what the next `up` would change
+	@$(PYTHON) -m lab.demo preview
+
+shell: packages ## a shell that reaches both clouds, for pulumi and openstack
+	@$(PYTHON) -m lab.demo shell
+
+destroy: packages ## remove the stack's resources from both clouds
+	@$(PYTHON) -m lab.demo destroy
+
+down: packages ## stop the clouds; nothing of them stays behind
+	@$(PYTHON) -m lab down
+
+lab: packages ## build all, and start the two clouds alone
+	@$(PYTHON) -m lab build
+	@$(PYTHON) -m lab up
+
+status: packages ## the clouds' services and memory
+	@$(PYTHON) -m lab status
+
+test: packages toolchain ## every test, the end to end run on the lab included
+	@$(PYTHON) -m pytest
+
+test-fast: packages toolchain ## all tests but the lab's
+	@$(PYTHON) -m pytest -m 'not lab'
+
+lint: packages ## ruff and mypy
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy .
+
+lock: ## write requirements.txt from requirements.in
+	@tools=$$(mktemp -d) && python3 -m venv $$tools && $$tools/bin/pip install -q pip-tools && \
+	$$tools/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate --no-emit-index-url \
+	  --no-emit-trusted-host --output-file requirements.txt requirements.in; status=$$?; rm -rf $$tools; exit $$status
+
+toolchain: packages ## Pulumi and its plugins
+	@python3 -m toolchain build
+
+packages:
+	@python3 -m toolchain venv

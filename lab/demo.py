@@ -1,0 +1,107 @@
+"""`python -m lab.demo up|preview|destroy|shell`: the stack tokyo-osaka on the lab's two clouds, as `make` calls it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lab import control, stack
+from lab.budget import resource_phases
+from lab.machines import CommandFailed, Machines, machines
+from lab.sites import INTERNET
+from toolchain.build import BuildFailed
+from toolchain.paths import locked, state
+
+PORT = 7000
+
+
+def up(since: float) -> None:
+    """Build what is missing, start the clouds, bring the stack up, show that it works; `since`: Unix time of the start."""
+    budget = {"Debian and Python packages": time.time() - since}
+    with control.phase(budget, "tools, OpenStack, images"):
+        control.build()
+    with control.phase(budget, "two OpenStacks"):
+        control.up([])
+    events = state("stack", "events.json")
+    with locked(state("stack.lock")):
+        events.unlink(missing_ok=True)
+        with control.phase(budget, "pulumi up"):
+            inside = stack.prepare()
+            stack.pulumi(inside, "up", "--yes", "--skip-preview", "--suppress-outputs", "--event-log", str(events))
+        with control.phase(budget, "demonstration"):
+            demonstrate(stack.outputs(inside))
+    print_budget(budget, events)
+
+
+def demonstrate(outputs: dict[str, Any]) -> None:
+    """A ping and a TCP exchange from the Tokyo Linux VM to the Osaka Linux VM, by its address on its LAN."""
+    tokyo, osaka = (outputs["sites"][name] for name in stack.SITES)
+    with machines(outputs, INTERNET) as at:
+        print(f"\ntokyo {tokyo['linuxAddress']} → osaka {osaka['linuxAddress']}\n")
+        print(at.run("tokyo", "linux", f"ping -c 3 {osaka['linuxAddress']}").stdout)
+        print(f"TCP: tokyo hears {exchange(at, osaka['linuxAddress'])!r}\n")
+
+
+def exchange(at: Machines, address: str) -> str:
+    """Send a line over TCP to a listener on the Osaka Linux VM; what it answers."""
+    at.run(
+        "osaka",
+        "linux",
+        f"pkill -f 'nc -l {PORT}'; (echo \"hello from $(hostname)\" | timeout 30 nc -N -l {PORT}) "
+        "> /tmp/heard 2>&1 < /dev/null & until ss -ltn | grep -q :%d; do sleep 0.1; done" % PORT,
+        timeout=30,
+    )
+    answer = at.run(
+        "tokyo", "linux", f'echo "hello from $(hostname)" | nc -N -w 10 {address} {PORT}', timeout=30
+    ).stdout
+    heard = at.run("osaka", "linux", "cat /tmp/heard").stdout
+    if not answer.startswith("hello from ") or not heard.startswith("hello from "):
+        raise CommandFailed(f"TCP from tokyo to osaka: tokyo heard {answer!r}, osaka heard {heard!r}")
+    return answer.strip()
+
+
+def print_budget(budget: dict[str, float], events: Path) -> None:
+    """Where the time went, in seconds."""
+    table = Table("phase", "seconds", title="time budget")
+    table.columns[1].justify = "right"
+    for name, seconds in budget.items():
+        table.add_row(name, f"{seconds:.1f}")
+        if name == "pulumi up":
+            for part, (start, end) in resource_phases(events).items():
+                table.add_row(f"  [dim]{part}[/dim]", f"[dim]{start:.1f} … {end:.1f}[/dim]")
+    table.add_section()
+    table.add_row("all", f"{sum(budget.values()):.1f}")
+    Console().print(table)
+
+
+def main() -> int:
+    """Run one command; 1 when it failed."""
+    parser = argparse.ArgumentParser(prog="lab.demo", description=__doc__)
+    parser.add_argument("command", choices=["up", "preview", "destroy", "shell"])
+    parser.add_argument("--since", type=float, default=time.time(), help="Unix time of the start, for the time budget")
+    options = parser.parse_args()
+    try:
+        match options.command:
+            case "up":
+                up(options.since)
+            case "preview":
+                stack.pulumi(stack.prepare(), "preview", "--diff")
+            case "destroy":
+                with locked(state("stack.lock")):
+                    stack.pulumi(stack.prepare(), "destroy", "--yes", "--skip-preview")
+            case "shell":
+                return stack.shell()
+    except (BuildFailed, CommandFailed, RuntimeError, TimeoutError) as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
