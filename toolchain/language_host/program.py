@@ -21,7 +21,7 @@ def run_program(engine: str) -> int:
     from pulumi.runtime.proto import language_pb2
 
     request = language_pb2.RunRequest.FromString(sys.stdin.buffer.read())
-    program = os.path.join(request.info.program_directory, request.info.entry_point)
+    program = os.path.normpath(os.path.join(request.info.program_directory, request.info.entry_point))
     os.environ["PULUMI_CONFIG"] = json.dumps(dict(request.config))
     os.environ["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(list(request.configSecretKeys))
     set_all_config(dict(request.config), list(request.configSecretKeys))
@@ -63,8 +63,10 @@ def own_frames(error: Exception, directory: str) -> str:
     if isinstance(error, SyntaxError):
         return "".join(traceback.format_exception_only(error))  # names its place itself
     frames = traceback.extract_tb(error.__traceback__)
-    own = (number for number, frame in enumerate(frames)
-           if (file := os.path.realpath(frame.filename)).startswith(directory + os.sep) and "site-packages" not in file)
+    # "<frozen runpy>" and its like have no place
+    files = [os.path.realpath(frame.filename) if os.path.isabs(frame.filename) else "" for frame in frames]
+    own = (number for number, file in enumerate(files)
+           if file.startswith(directory + os.sep) and "site-packages" not in file)
     return "".join(traceback.format_exception(error, limit=next(own, 0) - len(frames)))
 
 
