@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 
 from components.errors import ConfigurationError
-from components.settings import Settings, SiteSettings
+from components.settings import EVERY_SITE, LinkSettings, Settings, SiteSettings
 
 TRANSIT_RANGE = IPv4Network("172.31.0.0/16")
 HIGHEST_NUMBER = 254  # the transit default has the number as its third byte
@@ -92,14 +92,20 @@ def make_plan(settings: Settings) -> Plan:
     faults += link_faults(settings)
     if faults:
         raise ConfigurationError(faults)
-    pairs = [link.ends for link in settings.links] or list(combinations(sorted(settings.sites), 2))
-    links = sorted((make_link(settings, numbers, first, second) for first, second in pairs), key=lambda link: link.name)
+    pairs = {tuple(sorted(pair)): None for link in settings.links for pair in pairs_of(link, settings.sites)}
+    links = sorted((make_link(settings, numbers, *pair) for pair in pairs), key=lambda link: link.name)
     return Plan(
         tuple(
             make_site(name, site, numbers[name], transits[name], links) for name, site in sorted(settings.sites.items())
         ),
         tuple(links),
     )
+
+
+def pairs_of(link: LinkSettings, sites: Iterable[str]) -> list[tuple[str, str]]:
+    """The pairs of sites that a link of the settings stands for."""
+    first, second = (list(sites) if end == EVERY_SITE else [end] for end in link.ends)
+    return [(one, other) for one in first for other in second if one != other]
 
 
 def make_site(name: str, site: SiteSettings, number: int, transit: IPv4Network, links: list[LinkPlan]) -> SitePlan:
@@ -197,9 +203,11 @@ def link_faults(settings: Settings) -> Iterator[str]:
     seen: dict[frozenset[str], int] = {}
     for index, link in enumerate(settings.links):
         for name in link.ends:
-            if name not in settings.sites:
+            if name not in settings.sites and name != EVERY_SITE:
                 yield f"links.{index}.ends: {name!r} is not a site; there are {', '.join(sorted(settings.sites))}"
         pair = frozenset(link.ends)
+        if EVERY_SITE in pair:
+            continue
         if len(pair) == 1:
             yield f"links.{index}.ends: {link.ends[0]!r} is linked with itself; name two sites"
         elif pair in seen:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from components.errors import ConfigurationError
 
+EVERY_SITE = "*"
 SITE_NAME = re.compile(r"[a-z][a-z0-9-]{0,29}")
 SMALLEST_NETWORK = 29  # prefix length: gateway, DHCP port, VyOS and a VM
 # "this network", loopback, link local, multicast, reserved
@@ -105,17 +106,20 @@ class SiteSettings(SiteDefaults):
 
 
 class LinkSettings(Model):
-    """A link between two sites."""
+    """A link between two sites; EVERY_SITE in the place of one stands for all others."""
 
     ends: Annotated[tuple[Name, ...], Field(min_length=2, max_length=2)]
+
+
+FULL_MESH = (LinkSettings(ends=(EVERY_SITE, EVERY_SITE)),)
 
 
 class Settings(Model):
     """The whole configuration."""
 
     sites: Annotated[dict[str, SiteSettings], Field(min_length=1)]
-    #: without any, every site is linked with every other
-    links: tuple[LinkSettings, ...] = ()
+    #: without this key, every site is linked with every other
+    links: tuple[LinkSettings, ...] = FULL_MESH
     #: each link takes a /30 of it
     tunnel_range: Prefix = DEFAULT_TUNNEL_RANGE
 

@@ -47,7 +47,11 @@ class Cloud(pulumi.runtime.Mocks):
         return f"id-of-{args.name}", outputs
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        return {**args.args, "id": f"id-of-{args.args.get('name') or 'ext'}", "name": args.args.get("name") or "ext"}, []
+        return {
+            **args.args,
+            "id": f"id-of-{args.args.get('name') or 'ext'}",
+            "name": args.args.get("name") or "ext",
+        }, []
 
     def of(self, kind: str) -> dict[str, pulumi.runtime.MockResourceArgs]:
         """The resources of a type, by name."""

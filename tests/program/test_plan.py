@@ -50,6 +50,22 @@ def test_explicit_links_are_all_there_are() -> None:
     assert {site.name: len(site.remote_lans) for site in plan.sites} == {"tokyo": 1, "nagoya": 1, "osaka": 0}
 
 
+@pytest.mark.parametrize(
+    ("links", "expected"),
+    [
+        ([], []),
+        ([{"ends": ["*", "*"]}], ["osaka-nagoya", "tokyo-nagoya", "tokyo-osaka"]),
+        ([{"ends": ["osaka", "*"]}], ["osaka-nagoya", "tokyo-osaka"]),
+        ([{"ends": ["*", "osaka"]}, {"ends": ["osaka", "tokyo"]}], ["osaka-nagoya", "tokyo-osaka"]),
+    ],
+)
+def test_a_star_stands_for_all_other_sites_and_an_empty_list_for_no_link(
+    links: list[dict[str, list[str]]], expected: list[str]
+) -> None:
+    plan = plan_of(configuration("tokyo", "osaka", "nagoya") | {"links": links})
+    assert [link.name for link in plan.links] == expected
+
+
 def test_one_site_alone_has_no_links() -> None:
     assert plan_of(configuration("tokyo")).links == ()
 

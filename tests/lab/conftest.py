@@ -1,0 +1,126 @@
+"""The lab for tests: two clouds and the stack tokyo-osaka on them, left as they were found."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import openstack
+import pytest
+import yaml
+
+from lab import clouds, control, network, stack
+from lab.machines import Machines
+from lab.openstack.site import RunningSite
+from lab.sites import INTERNET, SITES
+from toolchain.paths import REPO
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without root or Linux the lab's tests are skipped, but never in CI."""
+    if os.environ.get("CI") == "true" or (os.geteuid() == 0 and sys.platform == "linux"):
+        return
+    for item in items:
+        if item.get_closest_marker("lab"):
+            item.add_marker(pytest.mark.skip(reason="the lab needs root on Linux"))
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[None]:
+    """Both clouds run; they are stopped afterwards unless they ran before."""
+    found = network.namespaces()
+    control.build()
+    control.up([])
+    yield
+    if not found:
+        control.down()
+
+
+@dataclass
+class Stack:
+    """The stack tokyo-osaka, its Pulumi commands, and what they printed."""
+
+    environment: dict[str, str]
+    scratch: Path
+    printed: list[str] = field(default_factory=list)
+
+    def pulumi(self, *arguments: str, status: int = 0) -> str:
+        """Run a Pulumi command in the clouds' namespace; what it printed. AssertionError when it ends otherwise."""
+        done = subprocess.run(
+            ["ip", "netns", "exec", INTERNET, "pulumi", "-C", str(REPO), "--non-interactive", *arguments],
+            env=self.environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=900,
+        )
+        self.printed.append(done.stdout)
+        assert done.returncode == status, done.stdout
+        return done.stdout
+
+    def up(self, *arguments: str) -> str:
+        """`pulumi up`, without asking."""
+        return self.pulumi("up", "--yes", "--skip-preview", *arguments)
+
+    def outputs(self) -> dict[str, Any]:
+        """The outputs in plain."""
+        return stack.outputs(self.environment)
+
+    def resources(self) -> list[dict[str, Any]]:
+        """The stack's resources as its state has them, secrets still encrypted."""
+        exported = json.loads(self.pulumi("stack", "export"))
+        return list(exported["deployment"].get("resources", ()))
+
+    def urn(self, name: str) -> str:
+        """The URN of a resource."""
+        (found,) = [one["urn"] for one in self.resources() if one["urn"].endswith(f"::{name}")]
+        return str(found)
+
+    def configure(self, **keys: Any) -> None:
+        """Use the committed configuration with other values."""
+        own = self.scratch / "Pulumi.tokyo-osaka.yaml"
+        found = yaml.safe_load(Path(self.environment["PULUMI_OPTION_CONFIG_FILE"]).read_text())
+        found["config"] |= {f"vpn-connect:{key}": value for key, value in keys.items()}
+        own.write_text(yaml.safe_dump(found, sort_keys=False))
+        self.environment["PULUMI_OPTION_CONFIG_FILE"] = str(own)
+
+
+@pytest.fixture(scope="module")
+def tokyo_osaka(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack, with nothing in it at first; it is there again afterwards if it was there before."""
+    inside = stack.prepare()
+    made = Stack(inside, tmp_path_factory.mktemp("stack"))
+    committed = dict(inside)
+    was_there = bool(made.resources())
+    made.pulumi("destroy", "--yes", "--skip-preview")
+    yield made
+    made.environment = committed
+    made.up() if was_there else made.pulumi("destroy", "--yes", "--skip-preview")
+
+
+@pytest.fixture(scope="module")
+def running(tokyo_osaka: Stack) -> Stack:
+    """The stack after its first `up`."""
+    tokyo_osaka.pulumi("preview", "--diff")
+    tokyo_osaka.up()
+    return tokyo_osaka
+
+
+@pytest.fixture
+def machines(running: Stack) -> Iterator[Machines]:
+    """SSH to the stack's routers and Linux VMs."""
+    opened = Machines(running.outputs(), INTERNET)
+    yield opened
+    opened.close()
+
+
+def as_tenant(site: str) -> openstack.connection.Connection:
+    """A cloud as its ordinary user sees it. The calling thread must have entered the clouds' namespace."""
+    return clouds.connect(SITES[site], "demo", RunningSite(SITES[site]).passwords()["demo"])

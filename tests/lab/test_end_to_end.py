@@ -1,0 +1,221 @@
+"""The main job on two real OpenStacks, from the first preview to the destruction. The tests run in this order."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lab.machines import Machines, Result
+from tests.lab.capture import Capture
+from tests.lab.conftest import Stack, as_tenant
+from tests.lab.namespace import inside
+
+pytestmark = pytest.mark.lab
+ENDS = [("tokyo", "osaka"), ("osaka", "tokyo")]
+LINK_MTU = 1374  # over Neutron's VXLAN networks of 1450
+HEADERS = 28  # IPv4 and ICMP
+PATTERN = "76706e636f6e6e656374"  # "vpnconnect" in hexadecimal, for ping's payload
+
+
+def poll(ready: Callable[[], object], seconds: float, what: str) -> None:
+    """Wait until something holds; AssertionError when it does not within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.5)
+
+
+def ping(machines: Machines, stack: Stack, site: str, peer: str, options: str = "-c 3 -i 0.2 -W 2") -> Result:
+    """From a site's Linux VM to the other's."""
+    target = stack.outputs()["sites"][peer]["linuxAddress"]
+    return machines.run(site, "linux", f"ping -n {options} {target}", check=False)
+
+
+def commands(machines: Machines, site: str) -> str:
+    """A router's whole configuration."""
+    return machines.run(site, "router", "/opt/vyatta/bin/vyatta-op-cmd-wrapper show configuration commands").stdout
+
+
+def associations(machines: Machines, site: str) -> str:
+    return machines.run(site, "router", "sudo swanctl --list-sas").stdout
+
+
+def test_first_preview_shows_the_configuration_with_placeholders(tokyo_osaka: Stack) -> None:
+    shown = tokyo_osaka.pulumi("preview", "--diff")
+    assert "set interfaces tunnel tun2 remote '<floating IP of osaka>'" in shown
+    assert "set interfaces tunnel tun1 remote '<floating IP of tokyo>'" in shown
+    assert "set vpn ipsec site-to-site peer tokyo-osaka tunnel 0 remote prefix '192.168.20.0/24'" in shown
+
+
+def test_up_verifies_from_both_ends(running: Stack) -> None:
+    link = running.outputs()["links"]["tokyo-osaka"]
+    assert link["mtu"] == LINK_MTU
+    assert link["tunnelAddresses"] == {"tokyo": "10.255.0.1", "osaka": "10.255.0.2"}
+    assert all(re.fullmatch(r"3 of 3 pings answered, [\d.]+ ms", seen) for seen in link["verified"].values())
+
+
+def test_nothing_changes_the_second_time(running: Stack) -> None:
+    running.up("--expect-no-changes")
+
+
+@pytest.mark.parametrize(("site", "peer"), ENDS)
+def test_ike_and_esp_are_what_was_configured(running: Stack, machines: Machines, site: str, peer: str) -> None:
+    found = associations(machines, site)
+    own, other = (running.outputs()["links"]["tokyo-osaka"]["tunnelAddresses"][name] for name in (site, peer))
+    assert "ESTABLISHED, IKEv2" in found
+    assert "AES_GCM_16-256/PRF_HMAC_SHA2_384/ECP_384" in found
+    assert f"local  '{own}' @ {own}[" in found
+    assert f"remote '{other}' @ {other}[" in found
+    assert re.search(r"INSTALLED, TUNNEL, ESP:AES_GCM_16-256", found)
+    lans = [running.outputs()["sites"][name]["lan"] for name in (site, peer)]
+    assert re.search(rf"local  {lans[0]}\s+remote {lans[1]}", found)
+
+
+@pytest.mark.parametrize(("site", "peer"), ENDS)
+def test_lan_reaches_lan(running: Stack, machines: Machines, site: str, peer: str) -> None:
+    assert "3 received" in ping(machines, running, site, peer).stdout
+
+
+def test_tcp_is_exchanged(running: Stack, machines: Machines) -> None:
+    from lab.demo import exchange
+
+    assert exchange(machines, running.outputs()["sites"]["osaka"]["linuxAddress"]) == "hello from osaka-linux"
+
+
+def test_wire_carries_only_esp_in_ipip_between_the_floating_ips(running: Stack, machines: Machines) -> None:
+    addresses = [running.outputs()["sites"][site]["floatingIp"] for site in ("tokyo", "osaka")]
+    with Capture(addresses) as wire:
+        answered = ping(machines, running, "tokyo", "osaka", f"-c 10 -i 0.2 -W 2 -p {PATTERN}")
+    assert "10 received" in answered.stdout
+    packets = wire.packets()
+    assert {packet.protocol for packet in packets} == {4}
+    for source, target in (addresses, addresses[::-1]):
+        assert sum((one.source, one.target, one.inner_protocol) == (source, target, 50) for one in packets) >= 10
+    inner = {packet.inner_protocol for packet in packets}
+    assert inner <= {50, 17}, "only ESP, and IKE's own UDP"
+    assert not any(bytes.fromhex(PATTERN) in packet.data for packet in packets)
+
+
+def test_capture_would_see_plaintext(running: Stack, machines: Machines) -> None:
+    """The negative of the test before: the routers' own ping in the tunnel is not encrypted, and it is seen."""
+    addresses = [running.outputs()["sites"][site]["floatingIp"] for site in ("tokyo", "osaka")]
+    with Capture(addresses) as wire:
+        machines.run("tokyo", "router", f"ping -n -c 2 -p {PATTERN} -I 10.255.0.1 10.255.0.2")
+    assert any(bytes.fromhex(PATTERN) in packet.data for packet in wire.packets())
+
+
+@pytest.mark.parametrize(("site", "peer"), ENDS)
+def test_a_packet_of_the_links_mtu_passes_and_one_byte_more_is_refused(
+    running: Stack, machines: Machines, site: str, peer: str
+) -> None:
+    most = LINK_MTU - HEADERS
+    assert "2 received" in ping(machines, running, site, peer, f"-M do -c 2 -W 2 -s {most}").stdout
+    refused = ping(machines, running, site, peer, f"-M do -c 2 -W 2 -s {most + 1}")
+    assert refused.status != 0
+    assert re.search(
+        rf"[Ff]rag(mentation)? needed.*mtu ?= ?{LINK_MTU}|message too long, mtu[=:] ?{LINK_MTU}",
+        refused.stdout + refused.stderr,
+    )
+
+
+@pytest.mark.parametrize(("site", "peer"), ENDS)
+def test_route_comes_by_dhcp_and_stands_on_the_neutron_router_too(
+    running: Stack, machines: Machines, site: str, peer: str
+) -> None:
+    about = running.outputs()["sites"]
+    lan, hop = about[peer]["lan"], about[site]["vyosLanAddress"]
+    assert f"{lan} via {hop}" in machines.run(site, "linux", "ip route").stdout
+    machines.run(site, "linux", f"sudo ip route del {lan}")
+    try:
+        assert "3 received" in ping(machines, running, site, peer).stdout
+    finally:
+        machines.run(site, "linux", f"sudo ip route add {lan} via {hop}")
+
+
+def test_address_pairs_are_what_lets_packets_through(running: Stack, machines: Machines) -> None:
+    def change() -> Any:
+        cloud = as_tenant("osaka")
+        (port,) = [one for one in cloud.network.ports() if one.name.startswith("osaka-eth1")]
+        return cloud.network.update_port(port, allowed_address_pairs=[]), port.allowed_address_pairs
+
+    port, pairs = inside(change)
+    assert [pair["ip_address"] for pair in pairs] == ["192.168.10.0/24"]
+    poll(
+        lambda: "0 received" in ping(machines, running, "tokyo", "osaka", "-c 1 -W 1").stdout, 30, "dropped as spoofed"
+    )
+    inside(lambda: as_tenant("osaka").network.update_port(port.id, allowed_address_pairs=pairs))
+    poll(lambda: "1 received" in ping(machines, running, "tokyo", "osaka", "-c 1 -W 1").stdout, 30, "passing again")
+
+
+def test_no_secret_is_in_the_state_or_in_what_was_printed(running: Stack, machines: Machines) -> None:
+    secrets = re.findall(r"psk \S+ secret '(.*)'", commands(machines, "tokyo"))
+    assert len(secrets) == 1
+    assert len(secrets[0]) == 64
+    assert secrets == re.findall(r"psk \S+ secret '(.*)'", commands(machines, "osaka"))
+    keys = [line for key in running.outputs()["sshPrivateKeys"].values() for line in key.splitlines()[1:-1]]
+    visible = "\n".join([*running.printed, running.pulumi("stack", "export")])
+    assert "tokyo-osaka" in visible
+    assert not [secret for secret in [*secrets, *keys] if secret in visible]
+
+
+def test_another_linux_vm_changes_nothing_of_the_link(running: Stack, machines: Machines) -> None:
+    before = {site: re.findall(r"#\d+, ESTABLISHED.*\n.*\n.*", associations(machines, site)) for site, _ in ENDS}
+    running.up("--target-replace", running.urn("osaka-linux"), "--target-dependents")
+    machines.forget("osaka", "linux")
+    assert {
+        site: re.findall(r"#\d+, ESTABLISHED.*\n.*\n.*", associations(machines, site)) for site, _ in ENDS
+    } == before
+    changed = re.findall(r"(\S+) (?:creat|updat|delet|replac)ed \(", running.printed[-2])
+    assert "osaka-linux" in changed
+    assert {name for name in changed if name.startswith("tokyo-osaka-")} <= {
+        "tokyo-osaka-check-tokyo-lan",
+        "tokyo-osaka-check-osaka-lan",
+    }
+    assert "3 received" in ping(machines, running, "tokyo", "osaka").stdout
+
+
+def test_a_removed_link_leaves_no_line_on_either_router(running: Stack, machines: Machines) -> None:
+    before = {site: commands(machines, site).splitlines() for site, _ in ENDS}
+    assert all("tokyo-osaka" in "\n".join(lines) for lines in before.values())
+    running.configure(links=[])
+    running.up()
+    for site, _ in ENDS:
+        after = commands(machines, site).splitlines()
+        assert not [
+            line
+            for line in after
+            if "tokyo-osaka" in line or "tunnel" in line or "static route" in line or "ipsec site" in line
+        ]
+        assert [
+            line
+            for line in before[site]
+            if line.startswith(("set system", "set interfaces ethernet", "set firewall", "set service"))
+        ] == after
+        assert "tun" not in machines.run(site, "router", "ip -br link").stdout
+        assert associations(machines, site).strip() == ""
+
+
+def test_destroy_leaves_nothing_in_either_project(running: Stack) -> None:
+    running.pulumi("destroy", "--yes", "--skip-preview")
+
+    def left(site: str) -> list[object]:
+        cloud = as_tenant(site)
+        own = cloud.current_project_id
+        neutron = cloud.network
+        return [
+            *cloud.compute.servers(),
+            *cloud.compute.keypairs(),
+            *(one for one in neutron.networks(project_id=own) if not one.is_router_external),
+            *neutron.subnets(project_id=own),
+            *neutron.ports(project_id=own),
+            *neutron.routers(project_id=own),
+            *neutron.ips(project_id=own),
+            *(one for one in neutron.security_groups(project_id=own) if one.name != "default"),
+        ]
+
+    for site, _ in ENDS:
+        assert inside(lambda site=site: left(site)) == []
