@@ -7,6 +7,7 @@ which `openstack-dump` prints the plugin's.
 from __future__ import annotations
 
 import ast
+import gc
 import importlib.util
 import re
 from collections.abc import Iterator
@@ -61,7 +62,11 @@ def read_sdk() -> Sdk:
 
 def classes(file: Path) -> dict[str, Class]:
     """The classes of a generated module by name."""
-    tree = ast.parse(file.read_text()) if file.exists() else ast.Module([], [])
+    gc.disable()  # Python 3.11's ast.parse fails when a collection runs other code in its midst
+    try:
+        tree = ast.parse(file.read_text()) if file.exists() else ast.Module([], [])
+    finally:
+        gc.enable()
     return {node.name: Class(token_of(node), dict(properties_of(node))) for node in tree.body
             if isinstance(node, ast.ClassDef)}
 

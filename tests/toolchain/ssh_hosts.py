@@ -31,6 +31,14 @@ class Loop:
         return asyncio.run_coroutine_threadsafe(wait(), self.loop).result(timeout=30)
 
     def close(self) -> None:
+        async def cancel() -> None:
+            """End what still runs for clients that are gone."""
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        self.run(cancel())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
         self.loop.close()
@@ -77,9 +85,10 @@ class Host:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
         try:
             stdout, stderr = await child.communicate(await process.stdin.read() if "cat" in command else None)
-        finally:
-            if child.returncode is None:
-                child.kill()
+        except asyncio.CancelledError:
+            child.kill()
+            await child.communicate()
+            raise
         process.stdout.write(stdout)
         process.stderr.write(stderr)
         if child.returncode and child.returncode < 0:
