@@ -15,6 +15,7 @@ from pathlib import Path
 
 import jinja2
 
+from lab.guests import BOOT_FILES, KERNEL_ARGUMENTS
 from lab.guests import images as guest_images
 from lab.guests import kernel_image as guest_kernel
 from lab.openstack.debian import debian_root, in_root
@@ -94,6 +95,9 @@ def images(say: Say) -> list[Path]:
         inbox.mkdir(parents=True)
         for name, file in (("vyos", guests.router), ("linux", guests.linux)):
             shutil.copy(file, inbox / f"{name}.qcow2")
+            for boot in BOOT_FILES if file != guests.router or not guests.real_vyos else ():
+                shutil.copy(file.with_name(boot), inbox / f"{name}.{boot}")
+        (inbox / "arguments").write_text(KERNEL_ARGUMENTS)
         run_layer(target, below, ["images", "vyos=/var/tmp/vyos.qcow2", "linux=/var/tmp/linux.qcow2"])
         shutil.rmtree(inbox)
         inbox.mkdir(mode=0o1777)

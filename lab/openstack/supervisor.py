@@ -226,16 +226,27 @@ def images(lab: Supervisor, files: list[str]) -> None:
     port(9292)
     base = pathlib.Path("/var/lib/nova/instances/_base")
     base.mkdir(parents=True, exist_ok=True)
-    for number, entry in enumerate(files, 1):
-        name, path = entry.split("=", 1)
-        identity = f"00000000-0000-4000-8000-00000000000{number}"
-        lab.must(
-            f"openstack image create --public --id {identity} --disk-format qcow2 --container-format bare "
-            f"--property hw_rng_model=virtio --file {path} {name}",
-            ADMIN,
-        )
-        # Nova's own cache of the image (its name there is a digest of the identity): the first server need not wait for it
+    identities = (f"00000000-0000-4000-8000-{number:012}" for number in range(1, 100))
+
+    def create(name: str, path: pathlib.Path, form: str, properties: dict[str, str]) -> str:
+        identity = next(identities)
+        kind = "bare" if form == "qcow2" else form
+        options = " ".join(f"--property {key}={shlex.quote(value)}" for key, value in properties.items())
+        lab.must(f"openstack image create --public --id {identity} --disk-format {form} --container-format {kind} "
+                 f"{options} --file {path} {name}", ADMIN)
+        # Nova's own cache (its name there is a digest of the identity): the first server need not wait for it
         shutil.copy(path, base / hashlib.sha1(identity.encode()).hexdigest())
+        return identity
+
+    for entry in files:
+        name, disk = entry.split("=", 1)
+        path, properties = pathlib.Path(disk), {"hw_rng_model": "virtio"}
+        kernel, initrd = path.with_suffix(".vmlinuz"), path.with_suffix(".initrd.img")
+        if kernel.exists():
+            properties |= {"kernel_id": create(f"{name}-kernel", kernel, "aki", {}),
+                           "ramdisk_id": create(f"{name}-initrd", initrd, "ari", {}),
+                           "os_command_line": path.with_name("arguments").read_text()}
+        create(name, path, "qcow2", properties)
 
 
 def site(lab: Supervisor) -> None:
