@@ -16,23 +16,23 @@ from .system import System
 
 PORT = int(os.environ.get("VYOS_STANDIN_PORT", render.PORT))
 FIRST_BOOT = "/run/cloud/vyos_config_commands"
+FIRST_BOOT_DONE = "/config/.first-boot-done"
 
 
 class Handler(socketserver.StreamRequestHandler):
-    """One request a connection: bash opens one for less than it costs to start a process."""
+    """A connection, with any number of requests: opening one costs bash less than starting a process."""
 
     daemon: Daemon
 
     def handle(self) -> None:
-        # a newline in a word comes as a record separator
-        words = [word.replace("\x1e", "\n") for word in self.rfile.readline().decode().rstrip("\n").split("\x1f")]
-        if len(words) < 2:
-            return
-        try:
-            status, text = self.daemon.answer(words[0], words[1], words[2:])
-        except Exception as error:
-            status, text = 1, f"internal error: {type(error).__name__}: {error}"
-        self.wfile.write(f"{text}\n\x04{status}\n".encode() if text else f"\x04{status}\n".encode())
+        for line in self.rfile:
+            # a newline in a word comes as a record separator
+            words = [word.replace("\x1e", "\n") for word in line.decode().rstrip("\n").split("\x1f")]
+            try:
+                status, text = self.daemon.answer(words[0], words[1], words[2:])
+            except Exception as error:
+                status, text = 1, f"internal error: {type(error).__name__}: {error}"
+            self.wfile.write(f"{text}\n\x04{status}\n".encode() if text else f"\x04{status}\n".encode())
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -40,20 +40,19 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
-def main() -> None:
-    daemon = Daemon(System())
+def main(system: System) -> None:
+    """Answer, for ever; requests wait until the saved configuration and the first boot's commands are applied."""
+    daemon = Daemon(system)
     Handler.daemon = daemon
-    os.makedirs("/run/vyos-standin", exist_ok=True)
     server = Server(("127.0.0.1", PORT), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    done = "/config/.first-boot-done"
-    commands = [] if os.path.exists(done) else [line for line in daemon.system.read(FIRST_BOOT).splitlines() if line.strip()]
+    first = [] if system.read(FIRST_BOOT_DONE) else system.read(FIRST_BOOT).splitlines()
+    commands = [line for line in first if line.strip()]
     daemon.boot(commands)
     if commands:
-        daemon.system.write(done, "")
-    daemon.system.write("/run/vyos-standin/ready", "")
+        system.write(FIRST_BOOT_DONE, "yes\n")
     threading.Event().wait()
 
 
 if __name__ == "__main__":
-    main()
+    main(System())

@@ -51,7 +51,7 @@ def ethernet(system: System, old: Config, new: Config, at: Path) -> None:
     """An Ethernet or loopback interface. Its DHCP client sets the MTU where no `mtu` does, as VyOS's."""
     name = at[-1]
     dhcp_before, dhcp = ("dhcp" in config.names(*at, "address") for config in (old, new))
-    if dhcp_before and not dhcp:
+    if not dhcp and (dhcp_before or not old.has(at)):  # the image's init starts a client of its own
         system.stop_dhcp(name)
     mtu = new.value(*at, "mtu") if not new.has((*at, "dhcp-options", "mtu")) else ""
     link(system, old, new, at, mtu=mtu or ("1500" if old.has((*at, "mtu")) else ""))

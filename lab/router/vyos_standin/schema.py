@@ -71,17 +71,18 @@ def side() -> Node:
                 group=node(address_group=leaf(negatable(name)), network_group=leaf(negatable(name))))
 
 
-def rule() -> Node:
-    return tag(numeric(1, 999999), action=leaf(words("accept", "drop", "reject", "return", "continue")), description=leaf(text),
-               disable=valueless(), log=valueless(), protocol=leaf(PROTOCOL), source=side(), destination=side(),
-               inbound_interface=node(name=leaf(matched_interface)), outbound_interface=node(name=leaf(matched_interface)),
-               state=multi(words("established", "invalid", "new", "related")),
-               ipsec=node(match_ipsec=valueless(), match_none=valueless()))
+def chain(**more: Node) -> Node:
+    """A base chain, whose rules match what every hook can, and more."""
+    rule = tag(
+        numeric(1, 999999), action=leaf(words("accept", "drop", "reject", "return", "continue")), description=leaf(text),
+        disable=valueless(), log=valueless(), protocol=leaf(PROTOCOL), source=side(), destination=side(),
+        state=multi(words("established", "invalid", "new", "related")), **more)
+    return node(filter=node(default_action=leaf(words("accept", "drop")), description=leaf(text), rule=rule))
 
 
-def chain() -> Node:
-    return node(filter=node(default_action=leaf(words("accept", "drop")), description=leaf(text), rule=rule()))
-
+INBOUND = {"inbound_interface": node(name=leaf(matched_interface)),
+           "ipsec": node(match_ipsec=valueless(), match_none=valueless())}
+OUTBOUND = {"outbound_interface": node(name=leaf(matched_interface))}
 
 SCHEMA = node(
     system=node(host_name=leaf(matches(r"[a-zA-Z0-9][a-zA-Z0-9-]{0,61}[a-zA-Z0-9]")), name_server=multi(ipv4_address)),
@@ -124,7 +125,7 @@ SCHEMA = node(
                                                  for state in ("established", "related", "invalid")})),
         group=node(address_group=tag(name, address=multi(either(ipv4_address, ipv4_range)), description=leaf(text)),
                    network_group=tag(name, network=multi(ipv4_prefix), description=leaf(text))),
-        ipv4=node(input=chain(), forward=chain(), output=chain())),
+        ipv4=node(input=chain(**INBOUND), forward=chain(**INBOUND, **OUTBOUND), output=chain(**OUTBOUND))),
     nat=node(source=node(rule=tag(
         numeric(1, 999999), description=leaf(text), exclude=valueless(), protocol=leaf(PROTOCOL),
         source=node(address=leaf(negatable(ADDRESS)), port=leaf(port)), destination=node(address=leaf(negatable(ADDRESS)), port=leaf(port)),

@@ -55,10 +55,12 @@ class System:
         self.run("kill", "-USR1", self.read(f"/run/udhcpc.{interface}.pid").strip(), check=False)
 
     def stop_dhcp(self, interface: str) -> None:
+        """End the client, if there is one, and what it has set."""
         pid = self.read(f"/run/udhcpc.{interface}.pid").strip()
         if pid:
             self.run("kill", pid, check=False)
-        self.run("ip", "-4", "addr", "flush", "dev", interface)
+            os.unlink(f"/run/udhcpc.{interface}.pid")
+            self.run("ip", "-4", "addr", "flush", "dev", interface)
 
     def charon_runs(self) -> bool:
         """Whether strongSwan's daemon takes commands."""

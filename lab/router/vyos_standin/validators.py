@@ -71,5 +71,9 @@ def ipv4_range(value: str) -> bool:
 def port(value: str) -> bool:
     """A number or a range of numbers; several with commas. (VyOS also takes names of /etc/services.)"""
     single = numeric(1, 65535)
-    return all(single(part) or (part.count("-") == 1 and all(single(end) for end in part.split("-")))
-               for part in value.split(","))
+
+    def one(part: str) -> bool:
+        first, dash, last = part.partition("-")
+        return single(first) and (not dash or (single(last) and int(first) <= int(last)))
+
+    return all(one(part) for part in value.split(","))

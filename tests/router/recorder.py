@@ -1,0 +1,81 @@
+"""A system that only notes what the stand-in asks of it; run as a program, the stand-in's daemon on such a system.
+
+`python -m tests.router.recorder DIRECTORY`: files are kept below the directory, commands noted in its file `log`; a
+command that contains the text in its file `fail` fails.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lab.router.vyos_standin.__main__ import main
+from lab.router.vyos_standin.system import CommandFailed, System
+
+
+class Recorder(System):
+    """Notes commands, and keeps files below a directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.charon = False
+
+    @property
+    def log(self) -> list[str]:
+        """The commands since the last `forget`, rulesets as `nft` and the tables they replace."""
+        return super().read(str(self.root / "log")).splitlines()
+
+    def forget(self) -> None:
+        (self.root / "log").unlink(missing_ok=True)
+
+    def fail(self, text: str) -> None:
+        """From now on have commands fail that contain a text; none if it is empty."""
+        (self.root / "fail").write_text(text)
+
+    def note(self, command: str) -> None:
+        with (self.root / "log").open("a") as file:
+            file.write(command + "\n")
+        broken = super().read(str(self.root / "fail"))
+        if broken and broken in command:
+            raise CommandFailed(f"{command}: broken")
+
+    def run(self, *command: str, check: bool = True) -> str:
+        self.note(" ".join(command))
+        return f"output of {command[0]}"
+
+    def pipe(self, command: list[str], text: str) -> None:
+        self.note(" ".join([command[0], *(line.split()[-1] for line in text.splitlines() if line.startswith("delete "))]))
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        super().write(f"{self.root}{path}", text, mode)
+
+    def read(self, path: str) -> str:
+        return super().read(f"{self.root}{path}")
+
+    def start_dhcp(self, interface: str) -> None:
+        self.note(f"start dhcp {interface}")
+
+    def renew_dhcp(self, interface: str) -> None:
+        self.note(f"renew dhcp {interface}")
+
+    def stop_dhcp(self, interface: str) -> None:
+        self.note(f"stop dhcp {interface}")
+
+    def charon_runs(self) -> bool:
+        return self.charon
+
+    def start_charon(self) -> None:
+        if not self.charon:
+            self.note("start charon")
+        self.charon = True
+
+    def stop_charon(self) -> None:
+        self.note("stop charon")
+        self.charon = False
+
+    def reboot(self) -> None:
+        self.note("reboot")
+
+
+if __name__ == "__main__":
+    main(Recorder(Path(sys.argv[1])))
