@@ -82,9 +82,9 @@ def test_a_single_value_is_replaced_and_many_are_added_to() -> None:
 
 def test_set_tells_whether_something_is_new() -> None:
     config = Config()
-    assert config.set("interfaces tunnel tun0 mtu 1400".split())
-    assert not config.set("interfaces tunnel tun0 mtu 1400".split())
-    assert not config.set("interfaces tunnel tun0".split())
+    assert config.set(["interfaces", "tunnel", "tun0", "mtu", "1400"])
+    assert not config.set(["interfaces", "tunnel", "tun0", "mtu", "1400"])
+    assert not config.set(["interfaces", "tunnel", "tun0"])
 
 
 @pytest.mark.parametrize(("line", "left"), [
@@ -102,15 +102,15 @@ def test_delete_leaves_what_vyos_leaves(line: str, left: list[str]) -> None:
 
 def test_a_tag_named_like_a_node_goes_as_any_other() -> None:
     config = config_of("vpn ipsec authentication psk id secret x")
-    assert config.delete("vpn ipsec authentication psk id".split())
+    assert config.delete(["vpn", "ipsec", "authentication", "psk", "id"])
     assert config.commands() == ["set vpn ipsec authentication"]
 
 
 def test_delete_of_what_is_not_there() -> None:
     config = config_of("system host-name aa")
-    assert not config.delete("interfaces tunnel tun0".split())
-    assert not config.delete("system host-name bb".split())
-    assert not config.delete("interfaces tunnel nonsense".split())  # VyOS checks values only in `set`
+    assert not config.delete(["interfaces", "tunnel", "tun0"])
+    assert not config.delete(["system", "host-name", "bb"])
+    assert not config.delete(["interfaces", "tunnel", "nonsense"])  # VyOS checks values only in `set`
     with pytest.raises(Refused, match=r"Configuration path: system \[bogus\] is not valid"):
         config.delete(["system", "bogus"])
 
@@ -127,7 +127,7 @@ def test_delete_and_set_again_is_no_change(router: Config) -> None:
 
 def test_boot_file_round_trip(router: Config) -> None:
     router.set(["interfaces", "ethernet", "eth0", "description", 'a "quoted" \\ { } // word'])
-    router.delete("vpn ipsec site-to-site peer tokyo-osaka".split())  # leaves an empty node
+    router.delete(["vpn", "ipsec", "site-to-site", "peer", "tokyo-osaka"])  # leaves an empty node
     assert parse_boot(router.boot_text()) == router
 
 
@@ -158,8 +158,8 @@ def test_compare_shows_what_goes_and_comes() -> None:
 def test_a_merge_keeps_what_others_changed() -> None:
     base = config_of("system host-name aa", "system name-server 192.0.2.1", "interfaces dummy dum0 mtu 1400")
     session, running = base.copy(), base.copy()
-    session.set("system host-name bb".split())
-    session.delete("interfaces dummy dum0".split())
-    running.set("system name-server 192.0.2.2".split())
+    session.set(["system", "host-name", "bb"])
+    session.delete(["interfaces", "dummy", "dum0"])
+    running.set(["system", "name-server", "192.0.2.2"])
     assert running.changed(base, session).commands() == [
         "set interfaces", "set system host-name 'bb'", "set system name-server '192.0.2.1'", "set system name-server '192.0.2.2'"]
