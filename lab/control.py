@@ -175,7 +175,7 @@ def client_environment() -> dict[str, str]:
 def execute(command: list[str], inside: dict[str, str] | None = None) -> int:
     """Run a command where both clouds can be reached, by default in the client environment; its exit status.
 
-    An interrupt from the terminal is the command's own to handle: Pulumi, killed in its work, would forget what it made.
+    An interrupt from the terminal is the command's own to handle: Pulumi, killed at work, forgets what it made.
     """
     require_running()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ PORT = 7000
 
 
 def up(since: float) -> None:
-    """Build what is missing, start the clouds, bring the stack up, show that it works; `since`: Unix time of the start."""
+    """Build what is missing, start the clouds, bring the stack up, show that it works.
+
+    `since`: Unix time of the start, for the time budget.
+    """
     budget = {"Debian and Python packages": time.time() - since}
     with control.phase(budget, "tools, OpenStack, images"):
         control.build()
@@ -33,6 +37,7 @@ def up(since: float) -> None:
         events.unlink(missing_ok=True)
         with control.phase(budget, "pulumi up"):
             inside = stack.prepare()
+            inside["PULUMI_DEBUG_COMMANDS"] = "true"  # or there is no --event-log
             stack.pulumi(inside, "up", "--yes", "--skip-preview", "--suppress-outputs", "--event-log", str(events))
         with control.phase(budget, "demonstration"):
             demonstrate(stack.outputs(inside))
@@ -49,21 +54,15 @@ def demonstrate(outputs: dict[str, Any]) -> None:
 
 
 def exchange(at: Machines, address: str) -> str:
-    """Send a line over TCP to a listener on the Osaka Linux VM; what it answers."""
-    at.run(
-        "osaka",
-        "linux",
-        f"pkill -f 'nc -l {PORT}'; (echo \"hello from $(hostname)\" | timeout 30 nc -N -l {PORT}) "
-        "> /tmp/heard 2>&1 < /dev/null & until ss -ltn | grep -q :%d; do sleep 0.1; done" % PORT,
-        timeout=30,
-    )
-    answer = at.run(
-        "tokyo", "linux", f'echo "hello from $(hostname)" | nc -N -w 10 {address} {PORT}', timeout=30
-    ).stdout
-    heard = at.run("osaka", "linux", "cat /tmp/heard").stdout
+    """A line each way over one TCP connection to the Osaka Linux VM; what Tokyo hears."""
+    line = 'echo "hello from $(hostname)"'
+    with ThreadPoolExecutor() as pool:
+        listener = pool.submit(at.run, "osaka", "linux", f"{line} | timeout 20 nc -N -l {PORT}")
+        tries = f"for try in $(seq 20); do {line} | nc -N -w 5 {address} {PORT} && exit 0; sleep 0.3; done; exit 1"
+        answer, heard = at.run("tokyo", "linux", tries).stdout.strip(), listener.result().stdout.strip()
     if not answer.startswith("hello from ") or not heard.startswith("hello from "):
         raise CommandFailed(f"TCP from tokyo to osaka: tokyo heard {answer!r}, osaka heard {heard!r}")
-    return answer.strip()
+    return answer
 
 
 def print_budget(budget: dict[str, float], events: Path) -> None:

@@ -36,7 +36,7 @@ class CommandFailed(RuntimeError):
 class Machines:
     """SSH connections to a stack's machines, opened on first use and kept until `close`.
 
-    `outputs` are the stack's outputs in plain, its secrets included; `namespace` is the network namespace to connect from.
+    `outputs` are the stack's outputs in plain, its secrets included; connections start in the network `namespace`.
     """
 
     def __init__(self, outputs: Mapping[str, Any], namespace: str) -> None:
@@ -52,7 +52,7 @@ class Machines:
     def run(
         self, site: str, role: Role, command: str, *, stdin: str = "", check: bool = True, timeout: float = 60
     ) -> Result:
-        """Run a shell command; `timeout` is in seconds. Raises CommandFailed unless it ends with 0 or `check` is off."""
+        """Run a shell command; `timeout` is in seconds. CommandFailed unless it ends with 0 or `check` is off."""
         result = self._wait(self._run(site, role, command, stdin, timeout))
         if check and result.status != 0:
             raise CommandFailed(

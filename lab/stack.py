@@ -1,7 +1,7 @@
 """The stack tokyo-osaka on the lab's clouds: Pulumi's commands for it, run where both clouds can be reached.
 
-Pulumi keeps the salt of a stack's secrets in the stack's configuration file. Here that is a copy in the state, refreshed
-from the committed file, so that the work tree stays as it is.
+Pulumi keeps the salt of a stack's secrets in the stack's configuration file. Here that is a copy in the state,
+refreshed from the committed file, so that the work tree stays as it is.
 """
 
 from __future__ import annotations
@@ -105,9 +105,7 @@ def outputs(inside: dict[str, str]) -> dict[str, Any]:
 def shell() -> int:
     """The user's shell with `pulumi` set to the stack and `openstack` to the clouds; its exit status."""
     inside = prepare()
-    print(
-        f"`pulumi` is set to the stack {STACK}; `openstack --os-cloud tokyo …` and `osaka` are the clouds. Leave with: exit"
-    )
+    print(f"`pulumi` is set to the stack {STACK}; the clouds: `openstack --os-cloud tokyo …`, osaka. Leave with: exit")
     return control.execute([os.environ.get("SHELL", "/bin/bash")], inside)
 
 
