@@ -28,6 +28,7 @@ def install(root: Path) -> None:
             (root / target).chmod(mode)
     library = root / "usr/lib/vyos-standin/vyos_standin"
     shutil.copytree(HERE / "vyos_standin", library, ignore=shutil.ignore_patterns("__pycache__"))
-    in_root(root, "set -e; groupadd -rf vyattacfg; usermod -aG vyattacfg vyos; ln -sf bash /bin/vbash; usermod -s /bin/vbash vyos; "
+    in_root(root, "set -e; groupadd -rf vyattacfg; usermod -aG vyattacfg vyos; "
+                  "ln -sf bash /bin/vbash; usermod -s /bin/vbash vyos; "
                   "mkdir -p /config; chgrp vyattacfg /config; chmod 2775 /config; "
                   "python3 -m compileall -q /usr/lib/vyos-standin")

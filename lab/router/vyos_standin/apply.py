@@ -1,6 +1,6 @@
 """Makes the system follow the configuration: a function for each kind of part that VyOS commits on its own.
 
-Each is called only for a part whose lines differ, with the part's path; what the path names may be new, changed or gone.
+Each is called only for a part whose lines differ, with the part's path; what is there may be new, changed or gone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CHARON_CONF = "/etc/strongswan.d/charon-vyos.conf"
 
 @dataclass(frozen=True)
 class Part:
-    """A node that VyOS commits on its own; `each_tag`: each of its tags on its own. `path` is in the failure messages."""
+    """A node that VyOS commits on its own; `each_tag`: each of its tags on its own."""
 
     path: Path
     verify: Callable[[Config, Path], Iterator[str]]
@@ -29,7 +29,8 @@ class Part:
         """The paths of what is committed on its own, as far as it is in one of the configurations."""
         if not self.each_tag:
             return [self.path]
-        return [(*self.path, tag) for tag in dict.fromkeys(tag for config in configs for tag in config.names(*self.path))]
+        tags = dict.fromkeys(tag for config in configs for tag in config.names(*self.path))
+        return [(*self.path, tag) for tag in tags]
 
 
 def host_name(system: System, old: Config, new: Config, at: Path) -> None:
@@ -73,7 +74,8 @@ def dummy(system: System, old: Config, new: Config, at: Path) -> None:
 def tunnel(system: System, old: Config, new: Config, at: Path) -> None:
     """A tunnel; only another encapsulation, source or remote makes the interface anew."""
     name = at[-1]
-    before, after = ([config.value(*at, node) for node in ("encapsulation", "source-address", "remote")] for config in (old, new))
+    ends = ("encapsulation", "source-address", "remote")
+    before, after = ([config.value(*at, node) for node in ends] for config in (old, new))
     fresh = before != after
     if old.has(at) and fresh:
         system.run("ip", "link", "del", name)
@@ -91,7 +93,8 @@ def link(system: System, old: Config, new: Config, at: Path, mtu: str) -> None:
     name = at[-1]
     before, after = (set(config.names(*at, "address")) - {"dhcp"} for config in (old, new))
     if at[1] != "loopback":
-        system.run("ip", "link", "set", name, *(("mtu", mtu) if mtu else ()), "down" if new.has((*at, "disable")) else "up")
+        state = "down" if new.has((*at, "disable")) else "up"
+        system.run("ip", "link", "set", name, *(("mtu", mtu) if mtu else ()), state)
     for address in sorted(before - after):
         system.run("ip", "addr", "del", address, "dev", name)
     for address in sorted(after - before):

@@ -170,12 +170,15 @@ class Daemon:
     def save(self, session: Session, arguments: list[str]) -> Answer:
         target = arguments[0] if arguments else BOOT_FILE
         self.system.write(target, self.running.boot_text(), mode=0o660)
-        warning = "Warning: you have uncommitted changes that will not be saved.\n\n" if session.config != session.base else ""
-        return 0, f"{warning}Saving configuration to '{target}'...\nDone"
+        saving = f"Saving configuration to '{target}'...\nDone"
+        if session.config != session.base:
+            return 0, f"Warning: you have uncommitted changes that will not be saved.\n\n{saving}"
+        return 0, saving
 
     def load(self, session: Session, arguments: list[str]) -> Answer:
         if session.config != session.base:
-            return 1, "Cannot load: configuration modified.\nCommit or discard the changes before loading a config file."
+            return 1, ("Cannot load: configuration modified.\n"
+                       "Commit or discard the changes before loading a config file.")
         source = arguments[0] if arguments else BOOT_FILE
         try:
             session.config = parse_boot(self.system.read(source))
@@ -187,7 +190,7 @@ class Daemon:
         return (0, "") if session.config != session.base else (1, "No configuration changes to commit")
 
     def commit_confirm(self, session: Session, arguments: list[str]) -> Answer:
-        """Commit with a timer that reboots (VyOS 1.4's way back); like there, it runs whatever becomes of the commit."""
+        """Commit with a timer that reboots, VyOS 1.4's way back; as there, it runs whatever becomes of the commit."""
         if self.unconfirmed:
             return 1, "Another confirm is pending"
         minutes = arguments[0] if arguments and arguments[0].isdecimal() else "10"

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from .config import Config
 
 # IANA's IKEv2 transform numbers to strongSwan's keywords
-DH = {"1": "modp768", "2": "modp1024", "5": "modp1536", "14": "modp2048", "15": "modp3072", "16": "modp4096", "17": "modp6144", "18": "modp8192",
-      "19": "ecp256", "20": "ecp384", "21": "ecp521", "22": "modp1024s160", "23": "modp2048s224", "24": "modp2048s256",
-      "25": "ecp192", "26": "ecp224", "27": "ecp224bp", "28": "ecp256bp", "29": "ecp384bp", "30": "ecp512bp", "31": "curve25519",
-      "32": "curve448"}
+DH = {"1": "modp768", "2": "modp1024", "5": "modp1536", "14": "modp2048", "15": "modp3072", "16": "modp4096",
+      "17": "modp6144", "18": "modp8192", "19": "ecp256", "20": "ecp384", "21": "ecp521", "22": "modp1024s160",
+      "23": "modp2048s224", "24": "modp2048s256", "25": "ecp192", "26": "ecp224", "27": "ecp224bp", "28": "ecp256bp",
+      "29": "ecp384bp", "30": "ecp512bp", "31": "curve25519", "32": "curve448"}
 PORT = 8101  # the daemon's
 START = {"initiate": "start", "respond": "trap", "none": "none"}
 VERSIONS = {"ikev1": "1", "ikev2": "2"}
@@ -79,7 +79,8 @@ def child(config: Config, peer: str, tunnel: str, ike: tuple[str, ...]) -> Itera
     yield f"                esp_proposals = {','.join(esp_proposals(config, esp, ike))}"
     yield f"                life_time = {config.value(*esp, 'lifetime', default='3600')}s"
     for side in ("local", "remote"):
-        yield f"                {side}_ts = {','.join(config.names(*at, 'tunnel', tunnel, side, 'prefix')) or 'dynamic'}"
+        prefixes = config.names(*at, "tunnel", tunnel, side, "prefix")
+        yield f"                {side}_ts = {','.join(prefixes) or 'dynamic'}"
     yield f"                mode = {config.value(*esp, 'mode', default='tunnel')}"
     yield f"                start_action = {START[config.value(*at, 'connection-type', default='initiate')]}"
     if config.has((*ike, "dead-peer-detection")):
@@ -113,12 +114,14 @@ def table(name: str, *lines: str) -> str:
 
 
 def filter_table(config: Config) -> str:
-    return table("vyos_filter", *groups(config), *(line for hook in ("input", "forward", "output") for line in filter_chain(config, hook)))
+    chains = [line for hook in ("input", "forward", "output") for line in filter_chain(config, hook)]
+    return table("vyos_filter", *groups(config), *chains)
 
 
 def nat_table(config: Config) -> str:
     rules = [f"    {nat_rule(config, number)}" for number in config.names("nat", "source", "rule")]
-    return table("vyos_nat", "  chain POSTROUTING {", "    type nat hook postrouting priority srcnat; policy accept;", *rules, "  }")
+    hook = "    type nat hook postrouting priority srcnat; policy accept;"
+    return table("vyos_nat", "  chain POSTROUTING {", hook, *rules, "  }")
 
 
 def mss_table(config: Config) -> str:
@@ -129,7 +132,8 @@ def mss_table(config: Config) -> str:
         if size:
             size = "rt mtu" if size == "clamp-mss-to-pmtu" else size
             rules.append(f'    oifname "{name}" tcp flags & (syn|rst) == syn tcp option maxseg size set {size}')
-    return table("vyos_mss", "  chain VYOS_TCP_MSS {", "    type filter hook forward priority raw; policy accept;", *rules, "  }")
+    hook = "    type filter hook forward priority raw; policy accept;"
+    return table("vyos_mss", "  chain VYOS_TCP_MSS {", hook, *rules, "  }")
 
 
 def groups(config: Config) -> Iterator[str]:
@@ -175,7 +179,9 @@ def filter_rule(config: Config, rule: tuple[str, ...]) -> str:
 def nat_rule(config: Config, number: str) -> str:
     rule = ("nat", "source", "rule", number)
     target = config.value(*rule, "translation", "address")
-    verdict = "return" if config.has((*rule, "exclude")) else "masquerade" if target == "masquerade" else f"snat to {target}"
+    verdict = target if target == "masquerade" else f"snat to {target}"
+    if config.has((*rule, "exclude")):
+        verdict = "return"
     return " ".join([*matches(config, rule), "counter", verdict, f'comment "SRC-NAT-{number}"'])
 
 

@@ -1,4 +1,4 @@
-"""The configuration nodes that the stand-in knows: a part of VyOS 1.4's, under the same names and with the same checks."""
+"""The configuration nodes that the stand-in knows: a part of VyOS 1.4's, with the same names and the same checks."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ PROTOCOL = negatable(either(numeric(0, 255), words("all", "tcp", "udp", "tcp_udp
 
 
 def addressed(address: Check = ipv4_host) -> dict[str, Node]:
-    return {"address": multi(address), "description": leaf(text), "mtu": leaf(numeric(68, 16000)), "disable": valueless()}
+    return {"address": multi(address), "description": leaf(text), "mtu": leaf(numeric(68, 16000)),
+            "disable": valueless()}
 
 
 def side() -> Node:
@@ -74,8 +75,9 @@ def side() -> Node:
 def chain(**more: Node) -> Node:
     """A base chain, whose rules match what every hook can, and more."""
     rule = tag(
-        numeric(1, 999999), action=leaf(words("accept", "drop", "reject", "return", "continue")), description=leaf(text),
-        disable=valueless(), log=valueless(), protocol=leaf(PROTOCOL), source=side(), destination=side(),
+        numeric(1, 999999), action=leaf(words("accept", "drop", "reject", "return", "continue")),
+        description=leaf(text), disable=valueless(), log=valueless(), protocol=leaf(PROTOCOL),
+        source=side(), destination=side(),
         state=multi(words("established", "invalid", "new", "related")), **more)
     return node(filter=node(default_action=leaf(words("accept", "drop")), description=leaf(text), rule=rule))
 
@@ -89,7 +91,8 @@ SCHEMA = node(
     service=node(ssh=node(port=multi(words("22")), disable_password_authentication=valueless(),
                           disable_host_validation=valueless())),
     interfaces=node(
-        ethernet=tag(matches(r"eth\d{1,3}"), **addressed(either(ipv4_host, words("dhcp"))), dhcp_options=node(mtu=valueless())),
+        ethernet=tag(matches(r"eth\d{1,3}"), **addressed(either(ipv4_host, words("dhcp"))),
+                     dhcp_options=node(mtu=valueless())),
         dummy=tag(matches(r"dum\d{1,4}"), **addressed()),
         loopback=tag(words("lo"), address=multi(ipv4_host), description=leaf(text)),
         tunnel=tag(matches(r"tun\d{1,4}"), **addressed(), encapsulation=leaf(words("ipip", "gre")),
@@ -98,25 +101,29 @@ SCHEMA = node(
                    ipv6=node(address=node(no_default_link_local=valueless())))),
     protocols=node(static=node(route=tag(
         ipv4_prefix, description=leaf(text), blackhole=node(distance=leaf(numeric(1, 255))),
-        next_hop=tag(ipv4_address, distance=leaf(numeric(1, 255))), interface=tag(interface, distance=leaf(numeric(1, 255)))))),
+        next_hop=tag(ipv4_address, distance=leaf(numeric(1, 255))),
+        interface=tag(interface, distance=leaf(numeric(1, 255)))))),
     vpn=node(ipsec=node(
         interface=multi(interface),
         options=node(disable_route_autoinstall=valueless()),
         authentication=node(psk=tag(matches(r"[a-zA-Z0-9_-]+"), id=multi(text), secret=leaf(text))),
-        ike_group=tag(matches(r"[a-zA-Z0-9_-]+"), key_exchange=leaf(words("ikev1", "ikev2")), lifetime=leaf(numeric(0, 86400)),
-                      close_action=leaf(words("none", "trap", "start")),
-                      dead_peer_detection=node(action=leaf(words("trap", "clear", "restart")), interval=leaf(numeric(2, 86400)),
-                                               timeout=leaf(numeric(2, 86400))),
+        ike_group=tag(matches(r"[a-zA-Z0-9_-]+"), key_exchange=leaf(words("ikev1", "ikev2")),
+                      lifetime=leaf(numeric(0, 86400)), close_action=leaf(words("none", "trap", "start")),
+                      dead_peer_detection=node(action=leaf(words("trap", "clear", "restart")),
+                                               interval=leaf(numeric(2, 86400)), timeout=leaf(numeric(2, 86400))),
                       disable_mobike=valueless(),
-                      proposal=tag(numeric(1, 65535), encryption=leaf(ENCRYPTION), hash=leaf(HASH), dh_group=leaf(words(*DH_GROUP)),
+                      proposal=tag(numeric(1, 65535), encryption=leaf(ENCRYPTION), hash=leaf(HASH),
+                                   dh_group=leaf(words(*DH_GROUP)),
                                    prf=leaf(words("prfsha1", "prfsha256", "prfsha384", "prfsha512")))),
-        esp_group=tag(matches(r"[a-zA-Z0-9_-]+"), lifetime=leaf(numeric(30, 86400)), mode=leaf(words("tunnel", "transport")),
+        esp_group=tag(matches(r"[a-zA-Z0-9_-]+"), lifetime=leaf(numeric(30, 86400)),
+                      mode=leaf(words("tunnel", "transport")),
                       pfs=leaf(words("enable", "disable", *(f"dh-group{group}" for group in DH_GROUP))),
                       proposal=tag(numeric(1, 65535), encryption=leaf(ENCRYPTION), hash=leaf(HASH))),
         site_to_site=node(peer=tag(
             matches(r"[-_a-zA-Z0-9|@]+"), description=leaf(text), ike_group=leaf(name), default_esp_group=leaf(name),
             authentication=node(mode=leaf(words("pre-shared-secret")), local_id=leaf(text), remote_id=leaf(text)),
-            connection_type=leaf(words("initiate", "respond", "none")), local_address=leaf(either(ipv4_address, words("any"))),
+            connection_type=leaf(words("initiate", "respond", "none")),
+            local_address=leaf(either(ipv4_address, words("any"))),
             remote_address=multi(either(ipv4_address, words("any"), fqdn)), force_udp_encapsulation=valueless(),
             tunnel=tag(numeric(0, 4294967295), esp_group=leaf(name), local=node(prefix=multi(ipv4_prefix)),
                        remote=node(prefix=multi(ipv4_prefix))))))),
@@ -128,7 +135,8 @@ SCHEMA = node(
         ipv4=node(input=chain(**INBOUND), forward=chain(**INBOUND, **OUTBOUND), output=chain(**OUTBOUND))),
     nat=node(source=node(rule=tag(
         numeric(1, 999999), description=leaf(text), exclude=valueless(), protocol=leaf(PROTOCOL),
-        source=node(address=leaf(negatable(ADDRESS)), port=leaf(port)), destination=node(address=leaf(negatable(ADDRESS)), port=leaf(port)),
+        source=node(address=leaf(negatable(ADDRESS)), port=leaf(port)),
+        destination=node(address=leaf(negatable(ADDRESS)), port=leaf(port)),
         outbound_interface=node(name=leaf(matched_interface)),
         translation=node(address=leaf(either(words("masquerade"), ADDRESS)))))),
 )

@@ -19,7 +19,8 @@ class System:
     """Runs commands and writes files, for real."""
 
     def run(self, *command: str, check: bool = True) -> str:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if check and done.returncode:
             raise CommandFailed(f"{' '.join(command[:4])}: {done.stdout.strip()}")
         return done.stdout
@@ -47,8 +48,8 @@ class System:
         pid = self.read(f"/run/udhcpc.{interface}.pid").strip()
         if pid and os.path.exists(f"/proc/{pid}"):
             return
-        self.run("udhcpc", "-b", "-t", "3", "-T", "1", "-A", "2", "-S", "-p", f"/run/udhcpc.{interface}.pid", "-i", interface,
-                 "-s", "/usr/libexec/guest/dhcp", "-O", "mtu", "-O", "staticroutes", "-O", "121")
+        self.run("udhcpc", "-b", "-t", "3", "-T", "1", "-A", "2", "-S", "-p", f"/run/udhcpc.{interface}.pid",
+                 "-i", interface, "-s", "/usr/libexec/guest/dhcp", "-O", "mtu", "-O", "staticroutes", "-O", "121")
 
     def renew_dhcp(self, interface: str) -> None:
         """Have the client ask again, and so set again what the lease says."""
@@ -78,7 +79,8 @@ class System:
         if self.charon_runs():
             return
         with open("/var/log/charon.log", "ab") as log:
-            subprocess.Popen(["/usr/lib/ipsec/charon"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            subprocess.Popen(
+                ["/usr/lib/ipsec/charon"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 20
         while not self.charon_runs():
             if time.monotonic() > deadline:
