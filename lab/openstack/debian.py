@@ -8,6 +8,11 @@ from pathlib import Path
 from toolchain.build import run
 from toolchain.versions import DEBIAN_SUITE
 
+# in front of a command: it is killed when the build that started it is, and does not write into the next one's tree
+TIED = ("setpriv", "--pdeathsig", "KILL")
+# the same for a command's children: the kernel ends a PID namespace with its first process
+ALONE = (*TIED, "unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+
 
 def debian_root(root: Path, include: list[str]) -> None:
     """A minimal Debian in a directory, from the machine's own package sources, without manuals and translations."""
@@ -17,6 +22,7 @@ def debian_root(root: Path, include: list[str]) -> None:
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale", "info")]
     run(
         [
+            *ALONE,
             "mmdebstrap",
             "--variant=minbase",
             "--format=directory",
@@ -40,10 +46,7 @@ def in_root(root: Path, script: str) -> None:
     """Run a shell script with `root` as its root directory, /proc mounted in a namespace that goes with it."""
     run(
         [
-            "unshare",
-            "--mount",
-            "--propagation",
-            "private",
+            *ALONE,
             "sh",
             "-c",
             f'mount -t proc proc "{root}/proc" && exec chroot "{root}" bash -c "$1"',

@@ -18,13 +18,14 @@ import jinja2
 from lab.guests import BOOT_FILES, KERNEL_ARGUMENTS
 from lab.guests import images as guest_images
 from lab.guests import kernel_image as guest_kernel
-from lab.openstack.debian import debian_root, in_root
+from lab.openstack.debian import TIED, debian_root, in_root
 from toolchain.build import run
 from toolchain.paths import build_once, cache, key
 from toolchain.versions import DEBIAN_SUITE
 
 HERE = Path(__file__).parent
 PASSWORD = "lab"  # noqa: S105  of the services among themselves, on each site's loopback
+INSIDE = ("env", "-C", "/etc/lab", "python3", "-m", "inside")
 Say = Callable[[str], None]
 
 # nova-compute wants a hypervisor package; Debian's draws in QEMU for every architecture
@@ -79,7 +80,7 @@ def golden(say: Say) -> list[Path]:
     sources = key(
         str(below[0]),
         virt_type,
-        *(HERE / name for name in ("rootfs", "services.j2", "catalog.txt", "supervisor.py", "container.sh")),
+        *(HERE / name for name in ("rootfs", "services.j2", "catalog.txt", "inside", "container.sh")),
     )
     return [build_once(cache("lab", "golden", sources), build) / "upper", *below]
 
@@ -133,13 +134,13 @@ def write_configuration(upper: Path, virt_type: str) -> None:
     own.mkdir()
     (own / "password").write_text(PASSWORD)
     (own / "catalog").write_text((HERE / "catalog.txt").read_text().replace("PASSWORD", PASSWORD))
-    shutil.copy(HERE / "supervisor.py", own / "supervisor.py")
+    shutil.copytree(HERE / "inside", own / "inside", ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def run_layer(target: Path, below: list[Path], arguments: list[str]) -> None:
-    """Run the supervisor in a container without a network whose changes end up in `target/upper`."""
-    command = container("layer", target, below, ["python3", "/etc/lab/supervisor.py", *arguments])
-    run(["unshare", "--net", *command])
+    """Run a step of `inside` in a container without a network whose changes end up in `target/upper`."""
+    command = container("layer", target, below, [*INSIDE, *arguments])
+    run([*TIED, "unshare", "--net", *command])
     for scratch in ("work", "root"):
         shutil.rmtree(target / scratch)
 
@@ -186,7 +187,7 @@ def virtualisation(below: list[Path], kernel: Path) -> str:
 def kvm_works(below: list[Path], kernel: Path) -> bool:
     """Whether a guest's kernel really starts under KVM here: the device may be there and not work.
 
-    Tried once: a kernel without a root disk panics and reboots, which ends QEMU; one that hangs runs into the time limit.
+    A kernel without a root disk panics and reboots, which ends QEMU; one that hangs runs into the time limit.
     """
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from lab import network
-from lab.openstack.layers import container
+from lab.openstack.layers import INSIDE, container
 from lab.sites import Site
 from toolchain.paths import key, remove, state
 
@@ -29,6 +29,11 @@ class RunningSite:
     @property
     def directory(self) -> Path:
         return state("lab", "sites", self.site.name)
+
+    @property
+    def root(self) -> str:
+        """Where the container mounts its root; an argument of the processes that start it, and of no other."""
+        return str(self.directory / "root")
 
     @property
     def logs(self) -> Path:
@@ -55,24 +60,20 @@ class RunningSite:
         with os.fdopen(os.open(own / "site.json", os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
             json.dump(about, file)
         network.make_site(self.site)
-        command = container(self.site.name, self.directory, layers, ["python3", "/etc/lab/supervisor.py", "site"])
+        command = container(self.site.name, self.directory, layers, [*INSIDE, "site"])
         with (self.directory / "console.log").open("wb") as console:
-            process = subprocess.Popen(
+            subprocess.Popen(
                 ["nsenter", f"--net=/run/netns/{self.site.namespace}", *command],
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
             )
-        (self.directory / "pid").write_text(str(process.pid))
 
     def outer(self) -> psutil.Process | None:
-        """The process outside whose end ends the container, if it is this site's (a number may be used again)."""
-        try:
-            process = psutil.Process(int((self.directory / "pid").read_text()))
-            return process if any(str(self.directory) in argument for argument in process.cmdline()) else None
-        except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.ZombieProcess):
-            return None
+        """The process outside whose end ends the container. Looked for, as an `up` may be killed at any time."""
+        mine = [process for process in psutil.process_iter(["cmdline"]) if self.root in (process.info["cmdline"] or ())]
+        return min(mine, key=lambda process: process.create_time(), default=None)
 
     def init(self) -> psutil.Process | None:
         """The container's PID 1."""
