@@ -44,6 +44,7 @@ REFUSED = [
     ("firewall ipv4 input filter rule 1 action allow", INVALID_VALUE),
     ("firewall ipv4 input filter rule 1 inbound-interface name tun*1", INVALID_VALUE),
     ("firewall ipv4 input filter rule 1 destination port 0", INVALID_VALUE),
+    ("firewall ipv4 input filter rule 1 destination port 2-1", INVALID_VALUE),
     ("firewall ipv4 input filter rule 1 protocol ip-in-ip", INVALID_VALUE),
     ("vpn ipsec authentication psk p secret \"it's\"", "  Cannot use the \"'\" (single quote) character in a value string"),
     ("system host-name \"two\nlines\"", INVALID_VALUE),

@@ -162,7 +162,7 @@ class Daemon:
                 return message
         try:
             part.apply(self.system, self.running, new, path)
-        except CommandFailed as failure:
+        except (CommandFailed, OSError) as failure:
             return str(failure)
         self.running = new
         return ""

@@ -60,7 +60,7 @@ class System:
         pid = self.read(f"/run/udhcpc.{interface}.pid").strip()
         if pid:
             self.run("kill", pid, check=False)
-            os.unlink(f"/run/udhcpc.{interface}.pid")
+            Path(f"/run/udhcpc.{interface}.pid").unlink(missing_ok=True)  # the client removes it too
             self.run("ip", "-4", "addr", "flush", "dev", interface)
 
     def charon_runs(self) -> bool:
