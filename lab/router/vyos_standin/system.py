@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 CHARON_SOCKET = "/var/run/charon.vici"
+CHARON_PID = "/var/run/charon.pid"
 
 
 class CommandFailed(Exception):
@@ -69,10 +70,14 @@ class System:
             return probe.connect_ex(CHARON_SOCKET) == 0
 
     def stop_charon(self) -> None:
-        """Stop strongSwan's daemon if it runs; it ends its security associations itself."""
-        pid = self.read("/var/run/charon.pid").strip()
-        if pid:
-            self.run("kill", pid, check=False)
+        """Stop strongSwan's daemon if it runs, and wait (at most 10 s); it ends its security associations itself."""
+        pid = self.read(CHARON_PID).strip()
+        if not pid:
+            return
+        self.run("kill", pid, check=False)
+        deadline = time.monotonic() + 10
+        while self.read(CHARON_PID) and time.monotonic() < deadline:  # removed as the last thing
+            time.sleep(0.05)
 
     def start_charon(self) -> None:
         """Start strongSwan's daemon unless it runs, and wait (at most 20 s) until it takes commands."""
