@@ -11,7 +11,10 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -49,6 +52,7 @@ def up(names: list[str]) -> None:
     """Start the sites that do not run yet, all at once, and wait until they can be used."""
     require_root()
     sites = [RunningSite(SITES[name]) for name in names or DEFAULT]
+    refuse_beside_another()
     with locked(state("lab.lock")):
         stack = layers.images(say)
         real_vyos = guest_images(say).real_vyos
@@ -109,6 +113,7 @@ def down(names: Iterable[str] = ()) -> None:
     with locked(state("lab.lock")):
         for name in names or SITES:
             RunningSite(SITES[name]).stop()
+        refuse_beside_another()
         left = [one for one in sites_that_run() if one.site.name in read_complete()]
         if left:
             write_complete(left)
@@ -119,6 +124,18 @@ def down(names: Iterable[str] = ()) -> None:
             network.remove(name)
         for file in ("complete", "clouds.yaml", "admin-clouds.yaml"):
             state("lab", file).unlink(missing_ok=True)
+
+
+def refuse_beside_another() -> None:
+    """There is one lab on a machine: BuildFailed when one with another state directory runs."""
+    own = {RunningSite(site).root for site in SITES.values()}
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        for root, word in pairwise(words):
+            if word.endswith("lab/openstack/container.sh") and root not in own:
+                raise BuildFailed(
+                    f"another lab runs from {Path(root).parent}: stop that one, or use its VPN_CONNECT_STATE"
+                )
 
 
 def sites_that_run() -> list[RunningSite]:

@@ -109,8 +109,7 @@ def site(lab: Supervisor) -> None:
         path = pathlib.Path(file)
         path.write_text(path.read_text().replace("MANAGEMENT_ADDRESS", address).replace("= RegionOne", f"= {region}"))
     lab.start("rabbitmq", "libvirtd")
-    for family in ("neutron", "nova"):
-        lab.hatch(family)
+    lab.hatch("neutron", "nova", "privsep")
     lab.database()
     host = socket.gethostname()
     passwords = "".join(

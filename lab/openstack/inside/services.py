@@ -33,7 +33,7 @@ SERVICES = {
     "neutron-metadata": "neutron-metadata-agent --config-file=/etc/neutron/neutron.conf "
     "--config-file=/etc/neutron/metadata_agent.ini",
 }
-# what the services of a family import; see zygote.py
+# what the services of a family import, see zygote.py; the last one is for privsep-helper
 FAMILIES = {
     "nova": "nova.cmd.api nova.cmd.compute nova.cmd.conductor nova.cmd.scheduler nova.compute.manager"
     " nova.conductor.manager nova.scheduler.manager nova.virt.libvirt.driver nova.api.openstack.compute.routes",
@@ -41,7 +41,13 @@ FAMILIES = {
     " neutron.cmd.eventlet.agents.metadata neutron.cmd.eventlet.plugins.linuxbridge_neutron_agent"
     " neutron.plugins.ml2.plugin neutron.services.l3_router.l3_router_plugin"
     " neutron.agent.l3.agent neutron.agent.dhcp.agent",
+    "privsep": "plain_subprocess oslo_privsep.daemon"
+    " neutron.privileged.agent.linux.ip_lib neutron.privileged.agent.linux.dhcp"
+    " neutron.privileged.agent.linux.netlink_lib neutron.privileged.agent.linux.utils nova.privsep.fs"
+    " nova.privsep.libvirt nova.privsep.linux_net nova.privsep.path nova.privsep.qemu"
+    " nova.privsep.utils vif_plug_linux_bridge.linux_net",
 }
+SERVICES |= {f"zygote-{family}": f"python3 /etc/lab/inside/zygote.py {modules}" for family, modules in FAMILIES.items()}
 ADMIN = {
     "OS_AUTH_URL": "http://127.0.0.1:5000/v3",
     "OS_USERNAME": "admin",

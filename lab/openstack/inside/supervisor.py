@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -12,7 +13,7 @@ import subprocess
 import threading
 import time
 
-from .services import FAMILIES, SERVICES
+from .services import SERVICES
 
 LOGS = "/var/log/lab"
 STATUS = "/run/lab-services.json"
@@ -31,14 +32,13 @@ class Supervisor:
         self.restarts: dict[str, int] = {}
         self.ended: dict[int, int] = {}
         self.stopping = False
-        self.zygotes: dict[str, subprocess.Popen[bytes]] = {}
-        self.forking = threading.Lock()
+        self.listeners: dict[str, socket.socket] = {}
         threading.Thread(target=self.reap, daemon=True).start()
 
     def start(self, *names: str) -> None:
         for name in names:
             family = name.split("-")[0]
-            pid = self.fork(family, name) if family in FAMILIES else self.spawn(name)
+            pid = self.fork(family, name) if family in self.listeners else self.spawn(name)
             self.running[pid] = name
             self.restarts.setdefault(name, 0)
             if pid in self.ended and self.running.pop(pid, ""):
@@ -46,41 +46,35 @@ class Supervisor:
         self.write_status()
 
     def spawn(self, name: str) -> int:
+        listener = self.listeners.get(name.removeprefix("zygote-"))
         with open(f"{LOGS}/{name}.log", "ab") as log:
             command = shlex.split(SERVICES[name])
             return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            ).pid
-
-    def fork(self, family: str, name: str) -> int:
-        """Let the family's zygote start a service; one that has died is replaced."""
-        with self.forking:
-            for _ in range(2):
-                zygote = self.zygotes.get(family) or self.hatch(family)
-                assert zygote.stdin
-                assert zygote.stdout
-                try:
-                    zygote.stdin.write(f"{LOGS}/{name}.log {SERVICES[name]}\n".encode())
-                    zygote.stdin.flush()
-                    if answer := zygote.stdout.readline():
-                        return int(answer)
-                except BrokenPipeError:
-                    pass
-                del self.zygotes[family]
-        say("FAILED:", family, "- see zygote.log")
-        os._exit(1)
-
-    def hatch(self, family: str) -> subprocess.Popen[bytes]:
-        """A zygote, which begins to import at once."""
-        with open(f"{LOGS}/zygote.log", "ab") as log:
-            self.zygotes[family] = subprocess.Popen(
-                ["python3", "/etc/lab/inside/zygote.py", *FAMILIES[family].split()],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                command,
+                stdin=listener.fileno() if listener else subprocess.DEVNULL,
+                stdout=log,
                 stderr=log,
                 start_new_session=True,
-            )
-        return self.zygotes[family]
+            ).pid
+
+    def hatch(self, *families: str) -> None:
+        """Start the families' zygotes. What asks one that still imports, or is started again, waits for it."""
+        for family in families:
+            self.listeners[family] = socket.socket(socket.AF_UNIX)
+            self.listeners[family].bind(f"/run/lab-{family}.sock")
+            self.listeners[family].listen(32)
+            self.start(f"zygote-{family}")
+
+    def fork(self, family: str, name: str) -> int:
+        """Let the family's zygote start a service; its process id."""
+        for _ in range(3):
+            with socket.socket(socket.AF_UNIX) as zygote, contextlib.suppress(ConnectionError):
+                zygote.connect(f"/run/lab-{family}.sock")
+                zygote.sendall(f"{LOGS}/{name}.log {SERVICES[name]}".encode())
+                if answer := zygote.recv(20):
+                    return int(answer)
+        say("FAILED:", name, "- see", f"zygote-{family}.log")
+        os._exit(1)
 
     def reap(self) -> None:
         while True:
