@@ -75,7 +75,7 @@ def make_server() -> None:
     subnet = tenant.network.create_subnet(name="lan", network_id=lan.id, cidr="192.168.99.0/24", ip_version=4)
     external = tenant.network.find_network("ext")
     router = tenant.network.create_router(name="r", external_gateway_info={"network_id": external.id})
-    tenant.network.add_interface_to_router(router, subnet_id=subnet.id)
+    tenant.network.add_interface_to_router(router, subnet=subnet.id)
     image, flavor = tenant.image.find_image("linux"), tenant.compute.find_flavor("linux")
     server = tenant.compute.create_server(
         name="linux", image_id=image.id, flavor_id=flavor.id, networks=[{"uuid": lan.id}]

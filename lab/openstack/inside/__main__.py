@@ -139,6 +139,12 @@ def site(lab: Supervisor) -> None:
     threading.Event().wait()
 
 
+def forget_logs() -> None:
+    """A site's logs begin with the site."""
+    for log in pathlib.Path("/var/log").glob("*/*.log"):
+        log.write_text("")
+
+
 def main() -> None:
     for directory in (
         LOGS,
@@ -157,8 +163,10 @@ def main() -> None:
     match sys.argv[1:]:
         case ["golden"]:
             golden(lab)
+            forget_logs()
         case ["images", *files]:
             images(lab, files)
+            forget_logs()
         case ["site"]:
             site(lab)
     lab.stop()

@@ -70,7 +70,9 @@ class Supervisor:
         for _ in range(3):
             with socket.socket(socket.AF_UNIX) as zygote, contextlib.suppress(ConnectionError):
                 zygote.connect(f"/run/lab-{family}.sock")
-                zygote.sendall(f"{LOGS}/{name}.log {SERVICES[name]}".encode())
+                # named, as a forked service would take its log's name from the zygote
+                own_log = f"--log-file=/var/log/{family}/{name}.log"
+                zygote.sendall(f"{LOGS}/{name}.log {SERVICES[name]} {own_log}".encode())
                 if answer := zygote.recv(20):
                     return int(answer)
         say("FAILED:", name, "- see", f"zygote-{family}.log")
