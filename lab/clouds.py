@@ -98,7 +98,8 @@ def must_be_ready(admin: openstack.connection.Connection) -> None:
     alive = {agent.binary for agent in admin.network.agents() if agent.is_alive}
     if missing := AGENTS - alive:
         raise NotReady(f"Neutron agents: {', '.join(sorted(missing))}")
-    if not any(hypervisor.state == "up" for hypervisor in admin.compute.hypervisors(details=True)):
+    # without details: these would ask the host itself for its uptime, for a minute if it does not listen yet
+    if not any(hypervisor.state == "up" for hypervisor in admin.compute.hypervisors()):
         raise NotReady("hypervisor")
 
 
