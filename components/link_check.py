@@ -25,13 +25,14 @@ class LinkCheck(pulumi.ComponentResource):
     ) -> None:
         """`sites`: the link's sites in the plan's order."""
         super().__init__("vpn-connect:index:LinkCheck", name, {"link": link.plan.name}, opts)
-        state = [*link.scripts, *(site.linux.id for site in sites)]
+        digests = [configuration.digest for configuration in link.configurations]
+        state = [*digests, *(site.linux.id for site in sites)]
         routers = [
             command.remote.Command(
                 f"{name}-{site.name}-router",
                 connection=site.connection,
                 create=render.router_check(link.plan, end),
-                triggers=link.scripts,
+                triggers=digests,
                 logging=command.remote.Logging.NONE,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=link.applied),
             )

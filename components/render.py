@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -62,25 +63,7 @@ def link_nodes(link: LinkPlan, end: EndPlan) -> tuple[str, ...]:
     )
 
 
-def base_script(site: SitePlan, machine: str, lan_mtu: str) -> str:
-    """The script that gives the router `machine` its own configuration."""
-    lines = base_lines(site, lan_mtu)
-    return apply_script(f"VyOS of {site.name}, instance {machine}", base_nodes(lines), lines)
-
-
-def link_script(link: LinkPlan, end: EndPlan, machine: str, underlay: Underlay) -> str:
-    """The script that configures a link on the router `machine`."""
-    return apply_script(
-        f"link {link.name} at {end.site}, instance {machine}", link_nodes(link, end), link_lines(link, end, underlay)
-    )
-
-
-def removal_script(link: LinkPlan, end: EndPlan) -> str:
-    """The script that takes a link, and nothing else, off a router."""
-    return apply_script(f"link {link.name} at {end.site}: removed", link_nodes(link, end))
-
-
-def apply_script(title: str, owned: tuple[str, ...], lines: str = "") -> str:
+def apply_script(title: str, owned: Sequence[str], lines: str = "") -> str:
     """A script for the router's shell: in one commit, `owned` nodes go and `lines` come; only what differs changes.
 
     It reads the pre-shared key, or an empty line, from standard input, prints `committed` or `unchanged`, and ends

@@ -11,6 +11,7 @@ from components import render
 from components.mtu import link_mtu
 from components.plan import EndPlan, LinkPlan
 from components.preview import known_or
+from components.router_configuration import RouterConfiguration
 
 # 256 bits as hexadecimal digits: nothing in it that VyOS or swanctl.conf reads as something else
 NEW_KEY = "od -An -v -tx1 -N32 /dev/urandom | tr -d ' \\n'"
@@ -71,53 +72,46 @@ class VpnLink(pulumi.ComponentResource):
             logging=command.local.Logging.NONE,
             opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["stdout"]),
         )
-        key_line: pulumi.Output[str] = pulumi.Output.secret(key.stdout.apply(lambda secret: f"{secret}\n"))
         self.mtu = pulumi.Output.all(ends[0].mtu, ends[1].mtu).apply(lambda sizes: link_mtu(int(min(sizes))).lan_to_lan)
 
-        #: what was told each router, in the plan's order; without secrets
-        self.scripts: list[pulumi.Output[str]] = []
+        #: each end's configuration, in the plan's order
+        self.configurations: list[RouterConfiguration] = []
         #: what must be there before traffic can pass
         self.applied: list[pulumi.Resource] = []
         for end_plan, end, peer in ((plan.ends[0], ends[0], ends[1]), (plan.ends[1], ends[1], ends[0])):
-            admitted = end.admit(plan, end_plan, peer.floating_ip, parent=self)
-            script = self._script(end_plan, end, peer)
-            applied = command.remote.Command(
+            configuration = RouterConfiguration(
                 f"{name}-{end_plan.site}",
+                title=f"link {plan.name} at {end_plan.site}",
+                lines=self._lines(end_plan, end, peer),
+                owned=lambda _, end_plan=end_plan: render.link_nodes(plan, end_plan),  # type: ignore[misc]
+                machine=end.machine,
                 connection=end.connection,
-                create=script,
-                delete=render.removal_script(plan, end_plan),
-                stdin=key_line,
-                logging=command.remote.Logging.NONE,
-                # other nodes: those of before are removed first
-                triggers=list(render.link_nodes(plan, end_plan)),
+                key=pulumi.Output.secret(key.stdout),
+                removable=True,
                 # not before the floating IPs are associated: a packet that leaves earlier pins its flow to another
                 # address for minutes (see docs/design.md)
-                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=[end.ready]),
+                needs=[end.ready],
+                opts=pulumi.ResourceOptions(parent=self),
             )
-            self.scripts.append(script)
-            self.applied += [applied, *admitted]
+            self.configurations.append(configuration)
+            self.applied += [configuration.applied, *end.admit(plan, end_plan, peer.floating_ip, parent=self)]
         self.register_outputs({"mtu": self.mtu})
 
-    def _script(self, end_plan: EndPlan, end: LinkEnd, peer: LinkEnd) -> pulumi.Output[str]:
-        """The configuration of one end, in a preview with placeholders for what the clouds have not said yet."""
+    def _lines(self, end_plan: EndPlan, end: LinkEnd, peer: LinkEnd) -> pulumi.Output[str]:
+        """The lines of one end, in a preview with placeholders for what the clouds have not said yet."""
 
         def rendered(known: list[str]) -> str:
-            machine, source_address, remote, *underlays = known
+            source_address, remote, *underlays = known
             sizes = link_mtu(min(map(int, underlays))) if all(size.isdigit() for size in underlays) else None
-            return render.link_script(
-                self.plan,
-                end_plan,
-                machine,
-                render.Underlay(
-                    source_address=source_address,
-                    remote=remote,
-                    tunnel_mtu=str(sizes.tunnel) if sizes else f"<MTU of {self.plan.name}>",
-                    mss=str(sizes.mss) if sizes else f"<MSS of {self.plan.name}>",
-                ),
+            underlay = render.Underlay(
+                source_address=source_address,
+                remote=remote,
+                tunnel_mtu=str(sizes.tunnel) if sizes else f"<MTU of {self.plan.name}>",
+                mss=str(sizes.mss) if sizes else f"<MSS of {self.plan.name}>",
             )
+            return render.link_lines(self.plan, end_plan, underlay)
 
         return pulumi.Output.all(
-            end.machine,
             known_or(end.eth0_address, f"address of {end.name}'s eth0"),
             known_or(peer.floating_ip, f"floating IP of {peer.name}"),
             *(known_or(one.mtu, "MTU") for one in (end, peer)),

@@ -11,6 +11,7 @@ import pulumi_openstack as openstack
 from components import render
 from components.plan import EndPlan, LinkPlan, SitePlan
 from components.preview import known_or
+from components.router_configuration import RouterConfiguration
 
 #: tries of at most so many seconds: a router boots in the time of a few, a dead one is given up after minutes
 DIAL_ATTEMPTS, DIAL_SECONDS = 60, 5
@@ -108,16 +109,15 @@ class VpnSite(pulumi.ComponentResource):
         #: names the machine, so that a router made anew is configured anew
         self.machine = known_or(vyos.id, f"id of {name}'s VyOS")
         lan_mtu = known_or(self.lan.mtu, f"MTU of {name}'s LAN")
-        script = pulumi.Output.all(self.machine, lan_mtu).apply(
-            lambda known: render.base_script(plan, str(known[0]), str(known[1]))
-        )
-        self.base = command.remote.Command(
+        self.base = RouterConfiguration(
             f"{name}-base",
+            title=f"VyOS of {name}",
+            lines=lan_mtu.apply(lambda mtu: render.base_lines(plan, mtu)),
+            owned=render.base_nodes,
+            machine=self.machine,
             connection=self.connection,
-            create=script,
-            stdin="\n",
-            logging=command.remote.Logging.NONE,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[vyos, transit_interface]),
+            needs=[vyos, transit_interface],
+            opts=child,
         )
         self.register_outputs(
             {
@@ -137,7 +137,7 @@ class VpnSite(pulumi.ComponentResource):
     @property
     def ready(self) -> pulumi.Resource:
         """What must be there before a link is configured on the router."""
-        return self.base
+        return self.base.applied
 
     def admit(
         self, link: LinkPlan, end: EndPlan, peer_address: pulumi.Input[str], parent: pulumi.Resource

@@ -1,8 +1,8 @@
 """Builds the two guest images from Debian's packages.
 
-Made for guests without hardware acceleration, where user space is what costs time at boot: busybox as init, an initrd of
-a few modules, no systemd, no cloud-init. A tree each, then an ext4 file system, then a disk with GRUB in its gap, all
-without loop devices.
+Made for guests without hardware acceleration, where user space is what costs time at boot: busybox as init, an initrd
+of a few modules, no systemd, no cloud-init. A tree each, then an ext4 file system, then a disk with GRUB in its gap,
+all without loop devices.
 """
 
 from __future__ import annotations
@@ -25,11 +25,22 @@ HERE = Path(__file__).parent
 ROUTER = HERE.parent / "router"
 ROOT_MIB, JOURNAL_MIB = 700, 8
 # norandmaps: an emulator's translated code can be used again only where it lies at the same address
-KERNEL_ARGUMENTS = ("console=tty0 console=ttyS0 quiet loglevel=3 mitigations=off cryptomgr.notests tsc=reliable "
-                    "no_timer_check audit=0 apparmor=0 nokaslr norandmaps net.ifnames=0")
-INITRD_MODULES = ("virtio/virtio", "virtio/virtio_ring", "virtio/virtio_pci_modern_dev", "virtio/virtio_pci_legacy_dev",
-                  "virtio/virtio_pci", "block/virtio_blk", "net/virtio_net", "net/net_failover", "char/hw_random/rng-core",
-                  "char/hw_random/virtio-rng")
+KERNEL_ARGUMENTS = (
+    "console=tty0 console=ttyS0 quiet loglevel=3 mitigations=off cryptomgr.notests tsc=reliable "
+    "no_timer_check audit=0 apparmor=0 nokaslr norandmaps net.ifnames=0"
+)
+INITRD_MODULES = (
+    "virtio/virtio",
+    "virtio/virtio_ring",
+    "virtio/virtio_pci_modern_dev",
+    "virtio/virtio_pci_legacy_dev",
+    "virtio/virtio_pci",
+    "block/virtio_blk",
+    "net/virtio_net",
+    "net/net_failover",
+    "char/hw_random/rng-core",
+    "char/hw_random/virtio-rng",
+)
 BOOT_FILES = ("vmlinuz", "initrd.img")
 Say = Callable[[str], None]
 
@@ -61,6 +72,7 @@ def images(say: Say = print) -> Images:
 
 def image(name: str, user: str, sources: str, say: Say) -> Path:
     """One image, from the tree with the packages that it wants and the files that are its own."""
+
     def build(target: Path) -> None:
         say(f"guest image {name} …")
         root = target / "root"
@@ -99,10 +111,17 @@ def kernel_image(say: Say = print) -> Path:
 
 def kernel(root: Path, scratch: Path) -> None:
     """Debian's cloud kernel with few of its modules, and an initrd that mounts the root disk."""
-    in_root(root, "set -e; cd /tmp; apt-get update -q; "
-                  "v=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \\(linux-image-[0-9][^ ]*\\).*/\\1/p' | head -1); "
-                  "apt-get download -q \"$v\"; dpkg-deb -x linux-image-*.deb /tmp/kernel; rm -rf /var/lib/apt/lists/* *.deb; "
-                  "rm -rf /var/cache/apt/*.bin")
+    in_root(
+        root,
+        r"""set -e
+        cd /tmp
+        apt-get update -q
+        depends=$(apt-cache depends linux-image-cloud-amd64)
+        package=$(echo "$depends" | sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\).*/\1/p' | head -1)
+        apt-get download -q "$package"
+        dpkg-deb -x linux-image-*.deb /tmp/kernel
+        rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin *.deb""",
+    )
     unpacked = scratch / "kernel"
     shutil.move(root / "tmp/kernel", unpacked)
     version = next((unpacked / "lib/modules").iterdir()).name
@@ -147,29 +166,68 @@ def configure(root: Path, user: str) -> None:
         path.unlink(missing_ok=True)
         path.symlink_to("/bin/busybox")
     for name, text in (
-            ("hostname", f"{user}\n"), ("hosts", "127.0.0.1 localhost\n"), ("guest-user", user), ("resolv.conf", ""),
-            ("fstab", "/dev/vda1 / ext4 rw,noatime 0 0\n"), ("sudoers.d/guest", f"{user} ALL=(ALL) NOPASSWD: ALL\n")):
+        ("hostname", f"{user}\n"),
+        ("hosts", "127.0.0.1 localhost\n"),
+        ("guest-user", user),
+        ("resolv.conf", ""),
+        ("fstab", "/dev/vda1 / ext4 rw,noatime 0 0\n"),
+        ("sudoers.d/guest", f"{user} ALL=(ALL) NOPASSWD: ALL\n"),
+    ):
         (root / "etc" / name).unlink(missing_ok=True)
         (root / "etc" / name).write_text(text)
     (root / "etc/sudoers.d/guest").chmod(0o440)
     for host_key in (root / "etc/ssh").glob("ssh_host_*"):
         host_key.unlink()
     shutil.copy(HERE / "sshd_config", root / "etc/ssh/sshd_config")
-    in_root(root, f"set -e; usermod -p '*' root; useradd -m -s /bin/bash -p '*' {user}; rm -f /etc/motd; "
-                  f": > /home/{user}/.bashrc; : > /home/{user}/.profile; rm -rf /var/cache/apt/* /var/lib/apt/lists/*")
+    in_root(
+        root,
+        f"set -e; usermod -p '*' root; useradd -m -s /bin/bash -p '*' {user}; rm -f /etc/motd; "
+        f": > /home/{user}/.bashrc; : > /home/{user}/.profile; rm -rf /var/cache/apt/* /var/lib/apt/lists/*",
+    )
 
 
 def disk(root: Path, scratch: Path, name: str) -> None:
     """A bootable qcow2 of a tree: an MBR, GRUB's core in the gap after it, one ext4 partition (with a journal, since a
     guest that is reset without one comes back corrupt)."""
     file_system, raw = scratch / "ext4", scratch / "raw"
-    run(["mke2fs", "-q", "-t", "ext4", "-J", f"size={JOURNAL_MIB}", "-O", "^metadata_csum,^64bit",
-         "-E", "lazy_itable_init=1,lazy_journal_init=1", "-d", str(root), str(file_system), f"{ROOT_MIB}M"])
+    run(
+        [
+            "mke2fs",
+            "-q",
+            "-t",
+            "ext4",
+            "-J",
+            f"size={JOURNAL_MIB}",
+            "-O",
+            "^metadata_csum,^64bit",
+            "-E",
+            "lazy_itable_init=1,lazy_journal_init=1",
+            "-d",
+            str(root),
+            str(file_system),
+            f"{ROOT_MIB}M",
+        ]
+    )
     config = scratch / "grub.cfg"
     config.write_text(f"set root=(hd0,msdos1)\nlinux /boot/vmlinuz {KERNEL_ARGUMENTS}\ninitrd /boot/initrd.img\nboot\n")
     core = scratch / "core.img"
-    run(["grub-mkimage", "-O", "i386-pc", "-o", str(core), "-c", str(config), "-p", "(hd0,msdos1)/boot",
-         "biosdisk", "part_msdos", "ext2", "linux"])
+    run(
+        [
+            "grub-mkimage",
+            "-O",
+            "i386-pc",
+            "-o",
+            str(core),
+            "-c",
+            str(config),
+            "-p",
+            "(hd0,msdos1)/boot",
+            "biosdisk",
+            "part_msdos",
+            "ext2",
+            "linux",
+        ]
+    )
     boot_code = Path("/usr/lib/grub/i386-pc/boot.img").read_bytes()[:440]
     partition = struct.pack("<B3sB3sII", 0x80, b"\xfe\xff\xff", 0x83, b"\xfe\xff\xff", 2048, ROOT_MIB * 2048)
     with raw.open("wb") as file:

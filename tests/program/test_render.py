@@ -123,16 +123,18 @@ def test_cryptography_is_what_was_promised() -> None:
 
 def test_removal_deletes_the_links_nodes_and_sets_nothing() -> None:
     (link,) = plan_of(2).links
-    script = render.removal_script(link, link.ends[0])
+    script = render.apply_script("removed", render.link_nodes(link, link.ends[0]))
     lines = script.split("<<'LINES'\n")[1].split("\nLINES")[0].splitlines()
     assert lines == [f"delete {node}" for node in render.link_nodes(link, link.ends[0])]
 
 
 def test_placeholders_stand_where_values_are_not_known_yet() -> None:
     (link,) = plan_of(2).links
-    script = render.link_script(link, link.ends[0], "<id of tokyo's VyOS>", render.Underlay(
-        source_address="<address of tokyo's eth0>", remote="<floating IP of osaka>", tunnel_mtu="<MTU>", mss="<MSS>"))  # fmt: skip
-    assert "set interfaces tunnel tun2 remote '<floating IP of osaka>'\n" in script
+    unknown = render.Underlay(
+        source_address="<address of tokyo's eth0>", remote="<floating IP of osaka>", tunnel_mtu="<MTU>", mss="<MSS>"
+    )
+    lines = render.link_lines(link, link.ends[0], unknown)
+    assert "set interfaces tunnel tun2 remote '<floating IP of osaka>'\n" in lines
 
 
 def scripts() -> dict[str, str]:
@@ -140,9 +142,8 @@ def scripts() -> dict[str, str]:
     (link,) = plan.links
     end = link.ends[0]
     return {
-        "base": render.base_script(plan.sites[0], "1234", "1450"),
-        "link": render.link_script(link, end, "1234", underlay(end)),
-        "removal": render.removal_script(link, end),
+        "link": render.apply_script("link", render.link_nodes(link, end), render.link_lines(link, end, underlay(end))),
+        "removal": render.apply_script("removal", render.link_nodes(link, end)),
         "router check": render.router_check(link, end),
         "LAN check": render.lan_check(link, end, "192.168.20.9"),
     }
