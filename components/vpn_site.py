@@ -82,7 +82,20 @@ class VpnSite(pulumi.ComponentResource):
         vyos = self._server(
             f"{name}-vyos", plan.vyos_image, plan.vyos_flavor, keypair, [eth0, eth1], render.user_data(plan)
         )
-        self.linux = self._server(f"{name}-linux", plan.linux_image, plan.linux_flavor, keypair, [linux_port])
+        # VMs get their routes to the linked LANs by DHCP (option 121); these are the site's, so that its first VM has them
+        dhcp_routes = [
+            openstack.networking.SubnetRoute(
+                f"{name}-dhcp-{remote}",
+                subnet_id=self.lan_subnet.id,
+                destination_cidr=str(remote),
+                next_hop=str(plan.vyos_lan_address),
+                opts=child,
+            )
+            for remote in plan.remote_lans
+        ]
+        self.linux = self._server(
+            f"{name}-linux", plan.linux_image, plan.linux_flavor, keypair, [linux_port], needs=dhcp_routes
+        )
 
         self.floating_ip = floating_ip.address
         self.private_key = pulumi.Output.secret(keypair.private_key)
@@ -142,10 +155,9 @@ class VpnSite(pulumi.ComponentResource):
     def admit(
         self, link: LinkPlan, end: EndPlan, peer_address: pulumi.Input[str], parent: pulumi.Resource
     ) -> list[pulumi.Resource]:
-        """What this cloud needs for a link: IPIP from the peer, its LANs past the security group, the VMs' routes.
+        """What this cloud needs for a link: IPIP from the peer, its LANs past the security group, a route to them.
 
-        A route stands twice: DHCP hands it out (option 121), and the Neutron router has it for VMs that do not ask
-        again.
+        The Neutron router has the route for VMs that do not ask DHCP again.
         """
         owner = pulumi.ResourceOptions(
             parent=parent, provider=self.get_provider("openstack:index:provider"), depends_on=[self.lan_interface]
@@ -164,13 +176,6 @@ class VpnSite(pulumi.ComponentResource):
         for remote in map(str, end.remote_prefixes):
             admitted += [
                 self._allow(f"{prefix}-from-{remote}", self.lan_group, cidr=remote, opts=owner),
-                openstack.networking.SubnetRoute(
-                    f"{prefix}-dhcp-{remote}",
-                    subnet_id=self.lan_subnet.id,
-                    destination_cidr=remote,
-                    next_hop=hop,
-                    opts=owner,
-                ),
                 openstack.networking.RouterRoute(
                     f"{prefix}-route-{remote}",
                     router_id=self.router.id,
@@ -249,6 +254,7 @@ class VpnSite(pulumi.ComponentResource):
         keypair: openstack.compute.Keypair,
         ports: Sequence[openstack.networking.Port],
         user_data: str | None = None,
+        needs: Sequence[pulumi.Resource] = (),
     ) -> openstack.compute.Instance:
         lookup = pulumi.InvokeOptions(parent=self)
         return openstack.compute.Instance(
@@ -260,7 +266,7 @@ class VpnSite(pulumi.ComponentResource):
             networks=[openstack.compute.InstanceNetworkArgs(port=port.id) for port in ports],
             user_data=user_data,
             # its ports cannot be on two servers
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=list(needs)),
         )
 
     def summary(self) -> dict[str, pulumi.Input[str]]:

@@ -64,14 +64,14 @@ class Machines:
         """Drop the connection to a machine that went away, so that the next command opens a new one."""
         connection = self._open.pop((site, role), None)
         if connection:
-            self._loop.call_soon_threadsafe(connection.abort)
+            self._wait(end(connection))
 
     def close(self) -> None:
         """Close every connection and end the thread that holds them."""
-        for site, role in list(self._open):
-            self.forget(site, role)
+        self._wait(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def _serve(self, namespace: str, started: threading.Event) -> None:
         netns.setns(namespace)  # for this thread alone: the sockets it opens belong to the namespace
@@ -86,6 +86,10 @@ class Machines:
         connection = await self._connect(site, role)
         done = await asyncio.wait_for(connection.run(command, input=stdin), timeout)
         return Result(done.exit_status if done.exit_status is not None else -1, str(done.stdout), str(done.stderr))
+
+    async def _end(self) -> None:
+        for connection in reversed(self._open.values()):  # what goes over a jump before the jump
+            await end(connection)
 
     async def _connect(self, site: str, role: Role) -> asyncssh.SSHClientConnection:
         if (site, role) not in self._open:
@@ -106,6 +110,12 @@ class Machines:
                 tunnel=jump,
             )
         return self._open[site, role]
+
+
+async def end(connection: asyncssh.SSHClientConnection) -> None:
+    """Drop a connection, whether its other side still answers or not."""
+    connection.abort()
+    await connection.wait_closed()
 
 
 @contextlib.contextmanager

@@ -23,10 +23,13 @@ class Lease:
 
     def commands(self, event: str, has: str = "10.0.0.5/24", **lease: str) -> list[str]:
         (self.root / "ip").write_text(
-            f'#!/bin/sh\necho "$*" >> {self.root}/log\ncase "$*" in *show*) echo "2: eth0 inet {has} brd x";; esac\n')
+            f'#!/bin/sh\necho "$*" >> {self.root}/log\ncase "$*" in *show*) echo "2: eth0 inet {has} brd x";; esac\n'
+        )
         (self.root / "ip").chmod(0o755)
         copy = script("dhcp", self.root, path=f"PATH={self.root}:/usr/bin:/bin", resolv_conf=f"{self.root}/resolv.conf")
-        done = subprocess.run([self.busybox, "sh", str(copy), event], env={**LEASE, **lease}, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(
+            [self.busybox, "sh", str(copy), event], env={**LEASE, **lease}, capture_output=True, text=True, timeout=20
+        )
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         return (self.root / "log").read_text().splitlines() if (self.root / "log").exists() else []
 
@@ -47,8 +50,12 @@ def test_the_mtu_comes_first(lease: Lease) -> None:
 def test_routes_of_option_121_stand_in_place_of_the_gateway(lease: Lease) -> None:
     routes = "192.168.20.0/24 10.0.0.254 169.254.169.254/32 10.0.0.2 10.9.0.0/16 0.0.0.0 0.0.0.0/0 10.0.0.1"
     assert lease.commands("bound", staticroutes=routes) == [
-        *ADDRESS, "route replace 192.168.20.0/24 via 10.0.0.254 dev eth0", "route replace 169.254.169.254/32 via 10.0.0.2 dev eth0",
-        "route replace 10.9.0.0/16 dev eth0", "route replace 0.0.0.0/0 via 10.0.0.1 dev eth0"]
+        *ADDRESS,
+        "route replace 192.168.20.0/24 via 10.0.0.254 dev eth0",
+        "route replace 169.254.169.254/32 via 10.0.0.2 dev eth0",
+        "route replace 10.9.0.0/16 dev eth0",
+        "route replace 0.0.0.0/0 via 10.0.0.1 dev eth0",
+    ]
 
 
 def test_an_address_of_an_earlier_lease_goes(lease: Lease) -> None:

@@ -17,7 +17,7 @@ import pytest
 from tests.guests.conftest import SCRIPTS
 
 pytestmark = pytest.mark.skipif(not shutil.which("jq"), reason="no jq")
-KEYS = {"first": "ssh-ed25519 AAAA it's \"one\" $(touch stolen)", "second": "ssh-ed25519 BBBB two"}
+KEYS = {"first": 'ssh-ed25519 AAAA it\'s "one" $(touch stolen)', "second": "ssh-ed25519 BBBB two"}
 
 
 @dataclass
@@ -32,12 +32,26 @@ class Guest:
         for directory in ("cloud", "home", "log"):
             (self.root / directory).mkdir(exist_ok=True)
         (self.root / "user").write_text(getpass.getuser())
-        (self.root / "cloud/meta_data.json").write_text(json.dumps({"uuid": uuid, "hostname": "guest.novalocal", **metadata}))
+        (self.root / "cloud/meta_data.json").write_text(
+            json.dumps({"uuid": uuid, "hostname": "guest.novalocal", **metadata})
+        )
         (self.root / "cloud/user_data").write_text(user_data)
-        environment = {"METADATA_TEST": "1", "CLOUD_DIR": f"{self.root}/cloud", "USER_FILE": f"{self.root}/user",
-                       "HOME_DIR": f"{self.root}/home", "DONE_FILE": f"{self.root}/done", "LOG_DIR": f"{self.root}/log"}
-        return subprocess.run([self.busybox, "sh", str(SCRIPTS / "metadata"), "1"], env=environment, cwd=self.root,
-                              capture_output=True, text=True, timeout=20)
+        environment = {
+            "METADATA_TEST": "1",
+            "CLOUD_DIR": f"{self.root}/cloud",
+            "USER_FILE": f"{self.root}/user",
+            "HOME_DIR": f"{self.root}/home",
+            "DONE_FILE": f"{self.root}/done",
+            "LOG_DIR": f"{self.root}/log",
+        }
+        return subprocess.run(
+            [self.busybox, "sh", str(SCRIPTS / "metadata"), "1"],
+            env=environment,
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
 
     def config(self, **keys: Any) -> str:
         return "#cloud-config\n" + json.dumps(keys)
@@ -72,8 +86,12 @@ def test_no_keys_and_no_user_data(guest: Guest) -> None:
 
 def test_files_and_their_modes(guest: Guest) -> None:
     text = "a 'quoted'\n\"text\" $HOME\nwithout an end of line"
-    user_data = guest.config(write_files=[{"path": f"{guest.root}/deep/er/secret", "content": text, "permissions": "0600"},
-                                          {"path": f"{guest.root}/plain", "content": "x\n"}])
+    user_data = guest.config(
+        write_files=[
+            {"path": f"{guest.root}/deep/er/secret", "content": text, "permissions": "0600"},
+            {"path": f"{guest.root}/plain", "content": "x\n"},
+        ]
+    )
     assert guest.boot(user_data).returncode == 0
     secret, plain = guest.root / "deep/er/secret", guest.root / "plain"
     assert (secret.read_text(), stat.S_IMODE(secret.stat().st_mode)) == (text, 0o600)
@@ -87,7 +105,10 @@ def test_router_commands_are_left_for_the_router(guest: Guest) -> None:
 
 
 def test_commands_run_with_and_without_a_shell(guest: Guest) -> None:
-    assert guest.boot(guest.config(runcmd=[["printf", "%s\n", "two words $HOME"], "echo $((1 + 1)) > sum"])).returncode == 0
+    assert (
+        guest.boot(guest.config(runcmd=[["printf", "%s\n", "two words $HOME"], "echo $((1 + 1)) > sum"])).returncode
+        == 0
+    )
     assert guest.eventually("sum") == "2\n"
     assert (guest.root / "log/runcmd.log").read_text() == "two words $HOME\n"
 
@@ -97,11 +118,14 @@ def test_a_script_runs(guest: Guest) -> None:
     assert guest.eventually("log/user_data.log") == "ran\n"
 
 
-@pytest.mark.parametrize(("user_data", "text"), [
-    ("#cloud-config\npackages: [vim]\n", "user data: #cloud-config must have a JSON body here"),
-    ('#cloud-config\n{"packages": ["vim"], "runcmd": []}', "user data: not supported here: packages"),
-    ("Content-Type: multipart/mixed\n", "user data: neither #cloud-config nor a script"),
-])
+@pytest.mark.parametrize(
+    ("user_data", "text"),
+    [
+        ("#cloud-config\npackages: [vim]\n", "user data: #cloud-config must have a JSON body here"),
+        ('#cloud-config\n{"packages": ["vim"], "runcmd": []}', "user data: not supported here: packages"),
+        ("Content-Type: multipart/mixed\n", "user data: neither #cloud-config nor a script"),
+    ],
+)
 def test_other_user_data_is_refused(guest: Guest, user_data: str, text: str) -> None:
     done = guest.boot(user_data, public_keys=KEYS)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (1, text)

@@ -6,6 +6,7 @@ import ipaddress
 import struct
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +64,7 @@ class Capture:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        time.sleep(1)  # what the kernel has not handed over yet
         self._tcpdump.terminate()
         self._tcpdump.communicate()
 

@@ -78,9 +78,9 @@ class Stack:
         exported = json.loads(self.pulumi("stack", "export"))
         return list(exported["deployment"].get("resources", ()))
 
-    def urn(self, name: str) -> str:
-        """The URN of a resource."""
-        (found,) = [one["urn"] for one in self.resources() if one["urn"].endswith(f"::{name}")]
+    def urn(self, kind: str, name: str) -> str:
+        """The URN of a resource, by the last part of its type and its name."""
+        (found,) = [one["urn"] for one in self.resources() if one["urn"].endswith(f":{kind}::{name}")]
         return str(found)
 
     def configure(self, **keys: Any) -> None:

@@ -44,7 +44,9 @@ class Recorder(System):
         return f"output of {command[0]}"
 
     def pipe(self, command: list[str], text: str) -> None:
-        self.note(" ".join([command[0], *(line.split()[-1] for line in text.splitlines() if line.startswith("delete "))]))
+        self.note(
+            " ".join([command[0], *(line.split()[-1] for line in text.splitlines() if line.startswith("delete "))])
+        )
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         super().write(f"{self.root}{path}", text, mode)

@@ -63,30 +63,49 @@ def configured(session: Session, system: Recorder) -> Session:
 def test_a_first_boot_asks_by_dhcp_and_has_ssh(system: Recorder) -> None:
     daemon = Daemon(system)
     daemon.boot([])
-    assert daemon.answer("show", "", ["configuration", "commands"]) == (0, "\n".join([
-        "set interfaces ethernet eth0 address 'dhcp'", "set service ssh", "set system host-name 'vyos'"]))
+    assert daemon.answer("show", "", ["configuration", "commands"]) == (
+        0,
+        "\n".join(["set interfaces ethernet eth0 address 'dhcp'", "set service ssh", "set system host-name 'vyos'"]),
+    )
     assert system.log == ["hostname vyos", "ip link set eth0 up", "start dhcp eth0"]  # the lease sets the MTU
     assert system.read(BOOT_FILE) == ""
 
 
 def test_first_boot_commands_are_committed_and_saved(system: Recorder) -> None:
     daemon = Daemon(system)
-    daemon.boot(["set system host-name 'router-a'", "delete interfaces ethernet eth0 address dhcp", "set bogus 1",
-                 "set interfaces ethernet eth0 address '192.0.2.1/24'"])
+    daemon.boot(
+        [
+            "set system host-name 'router-a'",
+            "delete interfaces ethernet eth0 address dhcp",
+            "set bogus 1",
+            "set interfaces ethernet eth0 address '192.0.2.1/24'",
+        ]
+    )
     assert "Configuration path: [bogus] is not valid" in system.read("/run/vyos-standin/boot.log")
     again = Daemon(system)
     again.boot([])
     assert again.running == daemon.running
     assert daemon.running.commands() == [
-        "set interfaces ethernet eth0 address '192.0.2.1/24'", "set service ssh", "set system host-name 'router-a'"]
+        "set interfaces ethernet eth0 address '192.0.2.1/24'",
+        "set service ssh",
+        "set system host-name 'router-a'",
+    ]
     assert "stop dhcp eth0" in system.log  # init's client
 
 
 def test_parts_are_applied_in_vyos_order(session: Session, system: Recorder) -> None:
     session.set(*(line for line in router_lines() if " eth0 address " not in line))
     assert session("commit") == (0, "")
-    order = ["hostname", "ip link set eth1", "ip link add tun", "nft vyos_mss", "ip route replace blackhole", "nft vyos_filter", "start charon",
-             "swanctl --load-all"]
+    order = [
+        "hostname",
+        "ip link set eth1",
+        "ip link add tun",
+        "nft vyos_mss",
+        "ip route replace blackhole",
+        "nft vyos_filter",
+        "start charon",
+        "swanctl --load-all",
+    ]
     positions = [next(n for n, command in enumerate(system.log) if command.startswith(start)) for start in order]
     assert positions == sorted(positions)
     assert system.log[-1] == "swanctl --load-all --noprompt"
@@ -109,11 +128,16 @@ def test_delete_and_set_of_the_same_lines_is_no_change(configured: Session, syst
 
 
 def test_only_what_changed_is_applied(configured: Session, system: Recorder) -> None:
-    configured.set("interfaces tunnel tun99 encapsulation ipip", "interfaces tunnel tun99 source-address 10.0.0.1",
-                   "interfaces tunnel tun99 remote 192.0.2.9")
+    configured.set(
+        "interfaces tunnel tun99 encapsulation ipip",
+        "interfaces tunnel tun99 source-address 10.0.0.1",
+        "interfaces tunnel tun99 remote 192.0.2.9",
+    )
     assert configured("commit") == (0, "")
     assert system.log == [
-        "ip link add tun99 type ipip local 10.0.0.1 remote 192.0.2.9 ttl 64", "ip link set tun99 mtu 1476 up"]
+        "ip link add tun99 type ipip local 10.0.0.1 remote 192.0.2.9 ttl 64",
+        "ip link set tun99 mtu 1476 up",
+    ]
 
 
 def test_a_tunnel_is_made_anew_only_for_its_ends(configured: Session, system: Recorder) -> None:
@@ -131,8 +155,13 @@ def test_a_tunnel_is_made_anew_only_for_its_ends(configured: Session, system: Re
 
 def test_another_link_leaves_a_peers_association_alone(configured: Session, system: Recorder) -> None:
     peer = "vpn ipsec site-to-site peer other"
-    configured.set(f"{peer} ike-group tokyo-osaka", f"{peer} default-esp-group tokyo-osaka", f"{peer} local-address 10.0.0.1",
-                   f"{peer} authentication mode pre-shared-secret", f"{peer} tunnel 0 remote prefix 10.9.0.0/16")
+    configured.set(
+        f"{peer} ike-group tokyo-osaka",
+        f"{peer} default-esp-group tokyo-osaka",
+        f"{peer} local-address 10.0.0.1",
+        f"{peer} authentication mode pre-shared-secret",
+        f"{peer} tunnel 0 remote prefix 10.9.0.0/16",
+    )
     configured("commit")
     assert system.log == ["swanctl --load-all --noprompt"]
     system.forget()
@@ -147,24 +176,42 @@ def test_what_goes_goes_first_and_in_reverse_order(configured: Session, system: 
     configured.set("system host-name changed")
     assert configured("commit") == (0, "")
     assert [command.split()[0] + " " + command.split()[1] for command in system.log] == [
-        "stop charon", "ip link", "nft vyos_mss", "hostname changed"]
+        "stop charon",
+        "ip link",
+        "nft vyos_mss",
+        "hostname changed",
+    ]
 
 
 def test_a_removed_link_leaves_no_line_but_the_nodes_above(configured: Session) -> None:
-    for owned in ("interfaces tunnel", "protocols static route", *(f"vpn ipsec {kind} tokyo-osaka" for kind in (
-            "authentication psk", "esp-group", "ike-group", "site-to-site peer"))):
+    for owned in (
+        "interfaces tunnel",
+        "protocols static route",
+        *(
+            f"vpn ipsec {kind} tokyo-osaka"
+            for kind in ("authentication psk", "esp-group", "ike-group", "site-to-site peer")
+        ),
+    ):
         configured("delete", owned)
     configured("commit")
     _, commands = configured.daemon.answer("show", "", ["configuration", "commands"])
     assert "tokyo-osaka" not in commands
-    assert {"set protocols static", "set vpn ipsec authentication", "set vpn ipsec site-to-site"} <= set(commands.splitlines())
+    assert {"set protocols static", "set vpn ipsec authentication", "set vpn ipsec site-to-site"} <= set(
+        commands.splitlines()
+    )
 
 
 def test_a_part_that_is_refused_leaves_the_others_committed(session: Session, system: Recorder) -> None:
-    session.set("interfaces tunnel tun0 encapsulation ipip", "system host-name changed", "service ssh disable-host-validation")
-    assert session("commit") == (0, (
-        "[ interfaces tunnel tun0 ]\nsource-address or source-interface required for tunnel!\n\n"
-        "[[interfaces tunnel tun0]] failed\nCommit failed"))
+    session.set(
+        "interfaces tunnel tun0 encapsulation ipip", "system host-name changed", "service ssh disable-host-validation"
+    )
+    assert session("commit") == (
+        0,
+        (
+            "[ interfaces tunnel tun0 ]\nsource-address or source-interface required for tunnel!\n\n"
+            "[[interfaces tunnel tun0]] failed\nCommit failed"
+        ),
+    )
     _, commands = session.daemon.answer("show", "", ["configuration", "commands"])
     assert "set system host-name 'changed'" in commands  # before it
     assert "set service ssh disable-host-validation" in commands  # after it
@@ -177,8 +224,12 @@ def test_a_part_that_is_refused_leaves_the_others_committed(session: Session, sy
 def test_a_command_that_fails_fails_its_part(session: Session, system: Recorder) -> None:
     session.set("protocols static route 10.0.0.0/8 blackhole", "system host-name changed")
     system.fail("ip route")
-    assert session("commit") == (0, (
-        "[ protocols static ]\nip route replace blackhole 10.0.0.0/8 metric 1: broken\n\n[[protocols static]] failed\nCommit failed"))
+    assert session("commit") == (
+        0,
+        (
+            "[ protocols static ]\nip route replace blackhole 10.0.0.0/8 metric 1: broken\n\n[[protocols static]] failed\nCommit failed"
+        ),
+    )
     system.fail("")
     assert session("commit") == (0, "")
     session("delete", "protocols static")
@@ -189,31 +240,78 @@ def test_a_command_that_fails_fails_its_part(session: Session, system: Recorder)
 
 FAILURES = [
     (["interfaces tunnel tun0 mtu 1400"], "Must configure the tunnel encapsulation for tun0!"),
-    (["interfaces tunnel tun0 encapsulation ipip", "interfaces tunnel tun0 source-address 10.0.0.1"], "remote ip address is mandatory for tunnel"),
-    (["interfaces tunnel tun0 encapsulation ipip", "interfaces tunnel tun0 source-address 10.0.0.1", "interfaces tunnel tun0 remote 10.0.0.2",
-      "interfaces tunnel tun0 mtu 1279"],
-     'link-local IPv6 address will be configured on interface "tun0",\nthe required minimum MTU is "1280"!'),
+    (
+        ["interfaces tunnel tun0 encapsulation ipip", "interfaces tunnel tun0 source-address 10.0.0.1"],
+        "remote ip address is mandatory for tunnel",
+    ),
+    (
+        [
+            "interfaces tunnel tun0 encapsulation ipip",
+            "interfaces tunnel tun0 source-address 10.0.0.1",
+            "interfaces tunnel tun0 remote 10.0.0.2",
+            "interfaces tunnel tun0 mtu 1279",
+        ],
+        'link-local IPv6 address will be configured on interface "tun0",\nthe required minimum MTU is "1280"!',
+    ),
     (["firewall ipv4 input filter rule 1 protocol udp"], "Rule action must be defined"),
-    (["firewall ipv4 input filter rule 1 action drop", "firewall ipv4 input filter rule 1 destination port 53"],
-     "Protocol must be defined if specifying a port or port-group"),
-    (["firewall ipv4 input filter rule 1 action drop", "firewall ipv4 input filter rule 1 destination port 53",
-      "firewall ipv4 input filter rule 1 protocol icmp"], "Protocol must be tcp, udp, or tcp_udp when specifying a port or port-group"),
-    (["firewall ipv4 input filter rule 1 action drop", "firewall ipv4 input filter rule 1 source group network-group G"],
-     'Invalid network-group "G" on firewall rule'),
-    (["nat source rule 5 outbound-interface name eth0"], "Source NAT configuration error in rule 5: translation requires address and/or port"),
+    (
+        ["firewall ipv4 input filter rule 1 action drop", "firewall ipv4 input filter rule 1 destination port 53"],
+        "Protocol must be defined if specifying a port or port-group",
+    ),
+    (
+        [
+            "firewall ipv4 input filter rule 1 action drop",
+            "firewall ipv4 input filter rule 1 destination port 53",
+            "firewall ipv4 input filter rule 1 protocol icmp",
+        ],
+        "Protocol must be tcp, udp, or tcp_udp when specifying a port or port-group",
+    ),
+    (
+        [
+            "firewall ipv4 input filter rule 1 action drop",
+            "firewall ipv4 input filter rule 1 source group network-group G",
+        ],
+        'Invalid network-group "G" on firewall rule',
+    ),
+    (
+        ["nat source rule 5 outbound-interface name eth0"],
+        "Source NAT configuration error in rule 5: translation requires address and/or port",
+    ),
     (["vpn ipsec authentication psk p id x"], 'Authentication psk "p" missing "id" or "secret"'),
     (["vpn ipsec site-to-site peer p local-address any"], "Missing ike-group on site-to-site peer p"),
     (["vpn ipsec site-to-site peer p ike-group g"], "Invalid ike-group on site-to-site peer p"),
     (["vpn ipsec site-to-site peer p default-esp-group e"], "Invalid esp-group on site-to-site peer p"),
-    (["vpn ipsec ike-group g", "vpn ipsec site-to-site peer p ike-group g"], "Missing authentication on site-to-site peer p"),
-    (["vpn ipsec ike-group g", "vpn ipsec site-to-site peer p ike-group g",
-      "vpn ipsec site-to-site peer p authentication mode pre-shared-secret"],
-     "Missing local-address or dhcp-interface on site-to-site peer p"),
-    (["vpn ipsec ike-group g", "vpn ipsec site-to-site peer p ike-group g", "vpn ipsec site-to-site peer p local-address any",
-      "vpn ipsec site-to-site peer p authentication mode pre-shared-secret"], "No VTI or tunnel specified on site-to-site peer p"),
-    (["vpn ipsec ike-group g", "vpn ipsec site-to-site peer p ike-group g", "vpn ipsec site-to-site peer p local-address any",
-      "vpn ipsec site-to-site peer p authentication mode pre-shared-secret", "vpn ipsec site-to-site peer p tunnel 0"],
-     "Missing esp-group on tunnel 0 for site-to-site peer p"),
+    (
+        ["vpn ipsec ike-group g", "vpn ipsec site-to-site peer p ike-group g"],
+        "Missing authentication on site-to-site peer p",
+    ),
+    (
+        [
+            "vpn ipsec ike-group g",
+            "vpn ipsec site-to-site peer p ike-group g",
+            "vpn ipsec site-to-site peer p authentication mode pre-shared-secret",
+        ],
+        "Missing local-address or dhcp-interface on site-to-site peer p",
+    ),
+    (
+        [
+            "vpn ipsec ike-group g",
+            "vpn ipsec site-to-site peer p ike-group g",
+            "vpn ipsec site-to-site peer p local-address any",
+            "vpn ipsec site-to-site peer p authentication mode pre-shared-secret",
+        ],
+        "No VTI or tunnel specified on site-to-site peer p",
+    ),
+    (
+        [
+            "vpn ipsec ike-group g",
+            "vpn ipsec site-to-site peer p ike-group g",
+            "vpn ipsec site-to-site peer p local-address any",
+            "vpn ipsec site-to-site peer p authentication mode pre-shared-secret",
+            "vpn ipsec site-to-site peer p tunnel 0",
+        ],
+        "Missing esp-group on tunnel 0 for site-to-site peer p",
+    ),
 ]
 
 
@@ -227,19 +325,30 @@ def test_rules_that_join_nodes(session: Session, system: Recorder, lines: list[s
 
 
 def test_texts_of_set_and_delete(session: Session) -> None:
-    assert session("set", "system host-name vyos") == (0, "  Configuration path: [system host-name vyos] already exists")
+    assert session("set", "system host-name vyos") == (
+        0,
+        "  Configuration path: [system host-name vyos] already exists",
+    )
     assert session("set", "bogus") == (1, "  Configuration path: [bogus] is not valid\n  Set failed")
-    assert session("set", "system host-name") == (1, "  The specified configuration node requires a value\n  Set failed")
+    assert session("set", "system host-name") == (
+        1,
+        "  The specified configuration node requires a value\n  Set failed",
+    )
     assert session("set", "system host-name -") == (1, "  Invalid value\n  Value validation failed\n  Set failed")
     assert session("delete", "interfaces tunnel tun0") == (0, "  Nothing to delete (the specified node does not exist)")
     assert session("delete", "bogus") == (1, "  Configuration path: [bogus] is not valid\n  Delete failed")
     assert session("commit") == NO_CHANGES
     assert session("commit", "confirm") == (1, "Use commit-confirm command")
     assert session("bogus") == (1, "  Invalid command: [bogus]")
-    assert session.daemon.answer("set", "no such session", ["system"]) == (1, "Invalid command: not in configuration mode")
+    assert session.daemon.answer("set", "no such session", ["system"]) == (
+        1,
+        "Invalid command: not in configuration mode",
+    )
 
 
-def test_a_second_commit_at_once_is_turned_away(daemon: Daemon, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_commit_at_once_is_turned_away(
+    daemon: Daemon, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entered, go_on = threading.Event(), threading.Event()
 
     def slow(*command: str, check: bool = True) -> str:
@@ -279,15 +388,24 @@ def test_sessions_end_with_their_shell(daemon: Daemon) -> None:
 
 def test_exit_discard_save_and_load(session: Session, system: Recorder) -> None:
     session.set("system host-name changed")
-    assert session("close") == (1, "Cannot exit: configuration modified.\nUse 'exit discard' to discard the changes and exit.")
-    assert session("load") == (1, "Cannot load: configuration modified.\nCommit or discard the changes before loading a config file.")
+    assert session("close") == (
+        1,
+        "Cannot exit: configuration modified.\nUse 'exit discard' to discard the changes and exit.",
+    )
+    assert session("load") == (
+        1,
+        "Cannot load: configuration modified.\nCommit or discard the changes before loading a config file.",
+    )
     assert session("discard") == (0, "Changes have been discarded")
     assert session("discard") == (0, "No changes have been discarded")
     assert session("save") == (0, f"Saving configuration to '{BOOT_FILE}'...\nDone")
     session.set("system host-name changed")
     assert session("save")[1].startswith("Warning: you have uncommitted changes that will not be saved.")
     session("commit")
-    assert session("load") == (0, f"Loading configuration from '{BOOT_FILE}'\nLoad complete. Use 'commit' to make changes effective.")
+    assert session("load") == (
+        0,
+        f"Loading configuration from '{BOOT_FILE}'\nLoad complete. Use 'commit' to make changes effective.",
+    )
     assert session("compare") == (0, "- system host-name 'changed'\n+ system host-name 'vyos'")
     assert session("close", "discard") == (0, "")
 

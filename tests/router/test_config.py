@@ -18,7 +18,10 @@ REFUSED = [
     ("bogus", "  Configuration path: [bogus] is not valid"),
     ("interfaces bogus", "  Configuration path: interfaces [bogus] is not valid"),
     ("interfaces tunnel tun0 bogus 1", "  Configuration path: interfaces tunnel tun0 [bogus] is not valid"),
-    ("service ssh disable-host-validation yes", "  Configuration path: service ssh disable-host-validation [yes] is not valid"),
+    (
+        "service ssh disable-host-validation yes",
+        "  Configuration path: service ssh disable-host-validation [yes] is not valid",
+    ),
     ("system host-name a1 b", "  Configuration path: system host-name a1 [b] is not valid"),
     ("", "  Need to specify the config node to set"),
     ("system host-name", NEEDS_VALUE),
@@ -46,9 +49,12 @@ REFUSED = [
     ("firewall ipv4 input filter rule 1 destination port 0", INVALID_VALUE),
     ("firewall ipv4 input filter rule 1 destination port 2-1", INVALID_VALUE),
     ("firewall ipv4 input filter rule 1 protocol ip-in-ip", INVALID_VALUE),
-    ("vpn ipsec authentication psk p secret \"it's\"", "  Cannot use the \"'\" (single quote) character in a value string"),
-    ("system host-name \"two\nlines\"", INVALID_VALUE),
-    ("vpn ipsec authentication psk p secret \"two\nlines\"", INVALID_VALUE),
+    (
+        'vpn ipsec authentication psk p secret "it\'s"',
+        '  Cannot use the "\'" (single quote) character in a value string',
+    ),
+    ('system host-name "two\nlines"', INVALID_VALUE),
+    ('vpn ipsec authentication psk p secret "two\nlines"', INVALID_VALUE),
 ]
 
 
@@ -72,11 +78,17 @@ def test_commands_are_the_lines_that_were_set(router: Config) -> None:
 
 def test_tags_and_rules_are_in_natural_order() -> None:
     config = config_of("interfaces tunnel tun10", "interfaces tunnel tun9", "interfaces ethernet eth0 mtu 1450")
-    assert config.commands() == ["set interfaces ethernet eth0 mtu '1450'", "set interfaces tunnel tun9", "set interfaces tunnel tun10"]
+    assert config.commands() == [
+        "set interfaces ethernet eth0 mtu '1450'",
+        "set interfaces tunnel tun9",
+        "set interfaces tunnel tun10",
+    ]
 
 
 def test_a_single_value_is_replaced_and_many_are_added_to() -> None:
-    config = config_of("system host-name aa", "system host-name bb", "system name-server 192.0.2.1", "system name-server 192.0.2.2")
+    config = config_of(
+        "system host-name aa", "system host-name bb", "system name-server 192.0.2.1", "system name-server 192.0.2.2"
+    )
     assert config.names("system", "host-name") == ["bb"]
     assert config.names("system", "name-server") == ["192.0.2.1", "192.0.2.2"]
 
@@ -88,13 +100,16 @@ def test_set_tells_whether_something_is_new() -> None:
     assert not config.set(["interfaces", "tunnel", "tun0"])
 
 
-@pytest.mark.parametrize(("line", "left"), [
-    ("interfaces tunnel tun0", ["interfaces"]),  # the last tag takes `tunnel` with it, not the plain node above
-    ("interfaces tunnel", ["interfaces"]),
-    ("interfaces tunnel tun0 address 10.0.0.1/30", ["interfaces tunnel tun0 mtu '1400'"]),  # the last value
-    ("interfaces tunnel tun0 mtu", ["interfaces tunnel tun0 address '10.0.0.1/30'"]),
-    ("interfaces", []),
-])
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("interfaces tunnel tun0", ["interfaces"]),  # the last tag takes `tunnel` with it, not the plain node above
+        ("interfaces tunnel", ["interfaces"]),
+        ("interfaces tunnel tun0 address 10.0.0.1/30", ["interfaces tunnel tun0 mtu '1400'"]),  # the last value
+        ("interfaces tunnel tun0 mtu", ["interfaces tunnel tun0 address '10.0.0.1/30'"]),
+        ("interfaces", []),
+    ],
+)
 def test_delete_leaves_what_vyos_leaves(line: str, left: list[str]) -> None:
     config = config_of("interfaces tunnel tun0 mtu 1400", "interfaces tunnel tun0 address 10.0.0.1/30")
     assert config.delete(line.split())
@@ -133,10 +148,15 @@ def test_boot_file_round_trip(router: Config) -> None:
 
 
 def test_boot_file_as_vyos_writes_it() -> None:
-    config = config_of("interfaces tunnel tun0 mtu 1400", "interfaces tunnel tun0 address 10.0.0.1/30", "service ssh disable-host-validation")
+    config = config_of(
+        "interfaces tunnel tun0 mtu 1400",
+        "interfaces tunnel tun0 address 10.0.0.1/30",
+        "service ssh disable-host-validation",
+    )
     assert config.boot_text() == (
         'interfaces {\n    tunnel tun0 {\n        address "10.0.0.1/30"\n        mtu "1400"\n    }\n}\n'
-        "service {\n    ssh {\n        disable-host-validation\n    }\n}\n")
+        "service {\n    ssh {\n        disable-host-validation\n    }\n}\n"
+    )
 
 
 @pytest.mark.parametrize("text", ["interfaces {\n", "}\n", "interfaces {\n}\n}\n"])
@@ -146,7 +166,9 @@ def test_boot_file_with_wrong_braces(text: str) -> None:
 
 
 def test_boot_file_comments() -> None:
-    assert parse_boot("/* made by hand */\n// vyos-config-version\nsystem {\n host-name aa\n}\n") == config_of("system host-name aa")
+    assert parse_boot("/* made by hand */\n// vyos-config-version\nsystem {\n host-name aa\n}\n") == config_of(
+        "system host-name aa"
+    )
 
 
 def test_compare_shows_what_goes_and_comes() -> None:
@@ -163,4 +185,8 @@ def test_a_merge_keeps_what_others_changed() -> None:
     session.delete(["interfaces", "dummy", "dum0"])
     running.set(["system", "name-server", "192.0.2.2"])
     assert running.changed(base, session).commands() == [
-        "set interfaces", "set system host-name 'bb'", "set system name-server '192.0.2.1'", "set system name-server '192.0.2.2'"]
+        "set interfaces",
+        "set system host-name 'bb'",
+        "set system name-server '192.0.2.1'",
+        "set system name-server '192.0.2.2'",
+    ]

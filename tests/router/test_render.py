@@ -54,50 +54,91 @@ secrets {{
 }}
 """
 ODD_RULES = (
-    "firewall group address-group PEERS address 203.0.113.1", "firewall group address-group PEERS address 203.0.113.5-203.0.113.9",
-    "firewall group network-group LANS network 192.168.0.0/16", "firewall group network-group NONE description empty",
-    "firewall global-options state-policy established action accept", "firewall global-options state-policy invalid action drop",
+    "firewall group address-group PEERS address 203.0.113.1",
+    "firewall group address-group PEERS address 203.0.113.5-203.0.113.9",
+    "firewall group network-group LANS network 192.168.0.0/16",
+    "firewall group network-group NONE description empty",
+    "firewall global-options state-policy established action accept",
+    "firewall global-options state-policy invalid action drop",
     "firewall ipv4 input filter default-action drop",
-    "firewall ipv4 input filter rule 10 action accept", "firewall ipv4 input filter rule 10 protocol udp",
-    "firewall ipv4 input filter rule 10 destination port 500,4500,6000-6010", "firewall ipv4 input filter rule 10 source port !22",
-    "firewall ipv4 input filter rule 20 action reject", "firewall ipv4 input filter rule 20 protocol tcp_udp",
-    "firewall ipv4 input filter rule 20 destination port 53", "firewall ipv4 input filter rule 20 log",
-    "firewall ipv4 input filter rule 30 action drop", "firewall ipv4 input filter rule 30 protocol !esp",
-    "firewall ipv4 input filter rule 30 source group address-group !PEERS", "firewall ipv4 input filter rule 30 ipsec match-none",
-    "firewall ipv4 input filter rule 40 action accept", "firewall ipv4 input filter rule 40 state established",
-    "firewall ipv4 input filter rule 40 state related", "firewall ipv4 input filter rule 40 inbound-interface name '!eth0'",
-    "firewall ipv4 input filter rule 50 action accept", "firewall ipv4 input filter rule 50 protocol ipip",
-    "firewall ipv4 input filter rule 60 action accept", "firewall ipv4 input filter rule 60 protocol ipencap",
-    "firewall ipv4 forward filter rule 10 action continue", "firewall ipv4 forward filter rule 10 source address 192.0.2.1-192.0.2.9",
-    "firewall ipv4 forward filter rule 20 action return", "firewall ipv4 forward filter rule 20 destination address '!192.0.2.0/24'",
-    "firewall ipv4 forward filter rule 30 action drop", "firewall ipv4 forward filter rule 30 disable",
-    "firewall ipv4 forward filter rule 40 action accept", "firewall ipv4 forward filter rule 40 destination group network-group LANS",
-    "firewall ipv4 output filter rule 10 action accept", "firewall ipv4 output filter rule 10 outbound-interface name tun*",
-    "nat source rule 10 exclude", "nat source rule 10 destination address 192.168.20.0/24",
-    "nat source rule 20 outbound-interface name eth0", "nat source rule 20 protocol tcp", "nat source rule 20 destination port 80",
-    "nat source rule 20 translation address masquerade", "nat source rule 30 translation address 203.0.113.9",
-    "interfaces tunnel tun0 ip adjust-mss 1334", "interfaces tunnel tun1 ip adjust-mss clamp-mss-to-pmtu")
+    "firewall ipv4 input filter rule 10 action accept",
+    "firewall ipv4 input filter rule 10 protocol udp",
+    "firewall ipv4 input filter rule 10 destination port 500,4500,6000-6010",
+    "firewall ipv4 input filter rule 10 source port !22",
+    "firewall ipv4 input filter rule 20 action reject",
+    "firewall ipv4 input filter rule 20 protocol tcp_udp",
+    "firewall ipv4 input filter rule 20 destination port 53",
+    "firewall ipv4 input filter rule 20 log",
+    "firewall ipv4 input filter rule 30 action drop",
+    "firewall ipv4 input filter rule 30 protocol !esp",
+    "firewall ipv4 input filter rule 30 source group address-group !PEERS",
+    "firewall ipv4 input filter rule 30 ipsec match-none",
+    "firewall ipv4 input filter rule 40 action accept",
+    "firewall ipv4 input filter rule 40 state established",
+    "firewall ipv4 input filter rule 40 state related",
+    "firewall ipv4 input filter rule 40 inbound-interface name '!eth0'",
+    "firewall ipv4 input filter rule 50 action accept",
+    "firewall ipv4 input filter rule 50 protocol ipip",
+    "firewall ipv4 input filter rule 60 action accept",
+    "firewall ipv4 input filter rule 60 protocol ipencap",
+    "firewall ipv4 forward filter rule 10 action continue",
+    "firewall ipv4 forward filter rule 10 source address 192.0.2.1-192.0.2.9",
+    "firewall ipv4 forward filter rule 20 action return",
+    "firewall ipv4 forward filter rule 20 destination address '!192.0.2.0/24'",
+    "firewall ipv4 forward filter rule 30 action drop",
+    "firewall ipv4 forward filter rule 30 disable",
+    "firewall ipv4 forward filter rule 40 action accept",
+    "firewall ipv4 forward filter rule 40 destination group network-group LANS",
+    "firewall ipv4 output filter rule 10 action accept",
+    "firewall ipv4 output filter rule 10 outbound-interface name tun*",
+    "nat source rule 10 exclude",
+    "nat source rule 10 destination address 192.168.20.0/24",
+    "nat source rule 20 outbound-interface name eth0",
+    "nat source rule 20 protocol tcp",
+    "nat source rule 20 destination port 80",
+    "nat source rule 20 translation address masquerade",
+    "nat source rule 30 translation address 203.0.113.9",
+    "interfaces tunnel tun0 ip adjust-mss 1334",
+    "interfaces tunnel tun1 ip adjust-mss clamp-mss-to-pmtu",
+)
 
 
 def test_swanctl_of_a_link(router: Config) -> None:
     peer = ("vpn", "ipsec", "site-to-site", "peer", "tokyo-osaka")
-    expected = SWANCTL.replace("LOCAL", router.value(*peer, "local-address")).replace("REMOTE", router.value(*peer, "remote-address"))
+    expected = SWANCTL.replace("LOCAL", router.value(*peer, "local-address")).replace(
+        "REMOTE", router.value(*peer, "remote-address")
+    )
     assert render.swanctl(router) == expected
 
 
 def test_swanctl_with_vyos_defaults() -> None:
     config = config_of(
-        "vpn ipsec ike-group g proposal 1", "vpn ipsec esp-group e proposal 1", "vpn ipsec site-to-site peer p ike-group g",
-        "vpn ipsec site-to-site peer p default-esp-group e", "vpn ipsec site-to-site peer p tunnel 0",
-        "vpn ipsec site-to-site peer p local-address any")
+        "vpn ipsec ike-group g proposal 1",
+        "vpn ipsec esp-group e proposal 1",
+        "vpn ipsec site-to-site peer p ike-group g",
+        "vpn ipsec site-to-site peer p default-esp-group e",
+        "vpn ipsec site-to-site peer p tunnel 0",
+        "vpn ipsec site-to-site peer p local-address any",
+    )
     lines = [line.strip() for line in render.swanctl(config).splitlines()]
-    assert {"proposals = aes128-sha1-modp1024", "version = 0", "local_addrs = %any", "remote_addrs = %any", 'id = "%any"',
-            "esp_proposals = aes128-sha1-modp1024", "local_ts = dynamic", "start_action = start", "close_action = none"} <= set(lines)
+    assert {
+        "proposals = aes128-sha1-modp1024",
+        "version = 0",
+        "local_addrs = %any",
+        "remote_addrs = %any",
+        'id = "%any"',
+        "esp_proposals = aes128-sha1-modp1024",
+        "local_ts = dynamic",
+        "start_action = start",
+        "close_action = none",
+    } <= set(lines)
     assert not any(line.startswith("dpd_") for line in lines)
 
 
-@pytest.mark.parametrize(("kind", "start", "tries"), [
-    ("initiate", "start", "keyingtries = 0"), ("respond", "trap", "keyingtries = 1"), ("none", "none", "keyingtries")])
+@pytest.mark.parametrize(
+    ("kind", "start", "tries"),
+    [("initiate", "start", "keyingtries = 0"), ("respond", "trap", "keyingtries = 1"), ("none", "none", "keyingtries")],
+)
 def test_connection_type(router: Config, kind: str, start: str, tries: str) -> None:
     router.set(["vpn", "ipsec", "site-to-site", "peer", "tokyo-osaka", "connection-type", kind])
     text = render.swanctl(router)
@@ -105,8 +146,14 @@ def test_connection_type(router: Config, kind: str, start: str, tries: str) -> N
     assert (tries in text) == (kind != "none")
 
 
-@pytest.mark.parametrize(("pfs", "proposal"), [
-    ("disable", "aes256gcm128-sha384"), ("enable", "aes256gcm128-sha384-ecp384"), ("dh-group31", "aes256gcm128-sha384-curve25519")])
+@pytest.mark.parametrize(
+    ("pfs", "proposal"),
+    [
+        ("disable", "aes256gcm128-sha384"),
+        ("enable", "aes256gcm128-sha384-ecp384"),
+        ("dh-group31", "aes256gcm128-sha384-curve25519"),
+    ],
+)
 def test_forward_secrecy(router: Config, pfs: str, proposal: str) -> None:
     router.set(["vpn", "ipsec", "esp-group", "tokyo-osaka", "pfs", pfs])
     assert f"esp_proposals = {proposal}\n" in render.swanctl(router)
@@ -121,7 +168,9 @@ def test_routes_are_charons_unless_the_configuration_says_no(router: Config) -> 
 def test_rules_are_in_order_and_end_with_the_default(router: Config) -> None:
     chain = render.filter_table(config_of(*ODD_RULES)).split("VYOS_INPUT_filter {\n")[1].split("\n  }")[0].splitlines()
     assert [line.split()[0] for line in chain[:3]] == ["type", "iifname", "iifname"]
-    assert [line.rsplit('"', 2)[1] for line in chain if "comment" in line] == [f"ipv4-input-filter-{n}0" for n in range(1, 7)]
+    assert [line.rsplit('"', 2)[1] for line in chain if "comment" in line] == [
+        f"ipv4-input-filter-{n}0" for n in range(1, 7)
+    ]
     assert chain[-1].strip() == "counter drop"
 
 

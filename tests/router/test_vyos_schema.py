@@ -24,8 +24,17 @@ gre clamp-mss-to-pmtu pre-shared-secret initiate respond none trap start clear r
 disable aes128 aes192 aes256 aes128gcm128 aes192gcm128 aes256gcm128 aes256gcm64 aes256gcm96 chacha20poly1305
 sha1 sha256 sha384 sha512 aesxcbc aescmac prfsha1 prfsha256 prfsha384 prfsha512 ikev1 ikev2
 """
-CANDIDATES = (*WORDS.split(), *(f"dh-group{group}" for group in range(1, 34)), *(str(group) for group in range(3, 34)),
-              "a b", "x" * 63, "x" * 64, "x" * 255, "x" * 256, "ü")
+CANDIDATES = (
+    *WORDS.split(),
+    *(f"dh-group{group}" for group in range(1, 34)),
+    *(str(group) for group in range(3, 34)),
+    "a b",
+    "x" * 63,
+    "x" * 64,
+    "x" * 255,
+    "x" * 256,
+    "ü",
+)
 
 
 def accepted(node: Node, path: str) -> Iterator[str]:
@@ -47,7 +56,9 @@ def test_what_the_stand_in_takes_vyos_takes() -> None:
         pytest.skip("VyOS's schema is not here")
     lines = list(accepted(SCHEMA, "set"))
     assert len(lines) > 1000
-    done = subprocess.run([sys.executable, str(CHECK), "-", "--version", "1.4"], input="\n".join(lines), capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(CHECK), "-", "--version", "1.4"], input="\n".join(lines), capture_output=True, text=True
+    )
     errors = [line for line in done.stdout.splitlines() if ": ERROR: " in line]
     assert errors == []
     assert done.returncode == 0

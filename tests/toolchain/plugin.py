@@ -52,11 +52,15 @@ class Plugin:
         return {"id": answer.id, **from_struct(answer.properties)}
 
     def update(self, name: str, old: Properties, kind: str = LOCAL, preview: bool = False, **inputs: Any) -> Properties:
-        request = pb.UpdateRequest(urn=urn(kind, name), id="1", olds=to_struct(old), news=to_struct(inputs), preview=preview)
+        request = pb.UpdateRequest(
+            urn=urn(kind, name), id="1", olds=to_struct(old), news=to_struct(inputs), preview=preview
+        )
         return from_struct(self.stub.Update(request, timeout=PATIENCE).properties)
 
     def delete(self, name: str, properties: Properties, kind: str = LOCAL) -> None:
-        self.stub.Delete(pb.DeleteRequest(urn=urn(kind, name), id="1", properties=to_struct(properties)), timeout=PATIENCE)
+        self.stub.Delete(
+            pb.DeleteRequest(urn=urn(kind, name), id="1", properties=to_struct(properties)), timeout=PATIENCE
+        )
 
     def check(self, kind: str, **inputs: Any) -> list[tuple[str, str]]:
         """The refused properties, each with the reason."""
@@ -64,12 +68,18 @@ class Plugin:
         return [(failure.property, failure.reason) for failure in answer.failures]
 
     def diff(self, old: Properties, new: Properties, ignore: list[str] | None = None) -> Any:
-        return self.stub.Diff(pb.DiffRequest(urn=urn(LOCAL, "x"), id="1", old_inputs=to_struct(old), news=to_struct(new),
-                                             ignoreChanges=ignore or []), timeout=PATIENCE)
+        return self.stub.Diff(
+            pb.DiffRequest(
+                urn=urn(LOCAL, "x"), id="1", old_inputs=to_struct(old), news=to_struct(new), ignoreChanges=ignore or []
+            ),
+            timeout=PATIENCE,
+        )
 
     def run(self, **arguments: Any) -> Properties:
         """The function local:run."""
-        answer = self.stub.Invoke(pb.InvokeRequest(tok="command:local:run", args=to_struct(arguments)), timeout=PATIENCE)
+        answer = self.stub.Invoke(
+            pb.InvokeRequest(tok="command:local:run", args=to_struct(arguments)), timeout=PATIENCE
+        )
         return from_struct(getattr(answer, "return"))
 
     def cancel(self) -> None:

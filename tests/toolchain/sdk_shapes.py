@@ -67,8 +67,11 @@ def classes(file: Path) -> dict[str, Class]:
         tree = ast.parse(file.read_text()) if file.exists() else ast.Module([], [])
     finally:
         gc.enable()
-    return {node.name: Class(token_of(node), dict(properties_of(node))) for node in tree.body
-            if isinstance(node, ast.ClassDef)}
+    return {
+        node.name: Class(token_of(node), dict(properties_of(node)))
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+    }
 
 
 def token_of(node: ast.ClassDef) -> str | None:

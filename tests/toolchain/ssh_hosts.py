@@ -60,12 +60,22 @@ class Host:
 
     def __init__(self, loop: Loop, user_key: asyncssh.SSHKey, port: int = 0) -> None:
         self.loop, self.seen = loop, Seen()
-        self.keys = {algorithm: asyncssh.generate_private_key(algorithm)
-                     for algorithm in ("ssh-ed25519", "ecdsa-sha2-nistp256")}
-        self.server = loop.run(asyncssh.listen(
-            "127.0.0.1", port, server_factory=lambda: Connection(self.seen), server_host_keys=list(self.keys.values()),
-            authorized_client_keys=asyncssh.import_authorized_keys(user_key.export_public_key().decode()),
-            process_factory=self.process, sftp_factory=True, encoding=None, reuse_address=True))
+        self.keys = {
+            algorithm: asyncssh.generate_private_key(algorithm) for algorithm in ("ssh-ed25519", "ecdsa-sha2-nistp256")
+        }
+        self.server = loop.run(
+            asyncssh.listen(
+                "127.0.0.1",
+                port,
+                server_factory=lambda: Connection(self.seen),
+                server_host_keys=list(self.keys.values()),
+                authorized_client_keys=asyncssh.import_authorized_keys(user_key.export_public_key().decode()),
+                process_factory=self.process,
+                sftp_factory=True,
+                encoding=None,
+                reuse_address=True,
+            )
+        )
         self.port = self.server.get_port()
 
     def host_key(self, algorithm: str = "ssh-ed25519") -> str:
@@ -73,16 +83,29 @@ class Host:
 
     def connection(self, private_key: str, **more: Any) -> dict[str, Any]:
         """The plugin's `connection` input for this host."""
-        return {"host": "127.0.0.1", "port": self.port, "user": "operator", "privateKey": private_key,
-                "hostKey": self.host_key(), "dialErrorLimit": 0, **more}
+        return {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "user": "operator",
+            "privateKey": private_key,
+            "hostKey": self.host_key(),
+            "dialErrorLimit": 0,
+            **more,
+        }
 
     async def process(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """Run a command in a shell with the variables that were sent; its input is read only for a `cat` in it."""
         command = process.command or ""
         self.seen.commands.append(command)
         child = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", command, env={**os.environ, **process.env},
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+            "/bin/sh",
+            "-c",
+            command,
+            env={**os.environ, **process.env},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
         try:
             stdout, stderr = await child.communicate(await process.stdin.read() if "cat" in command else None)
         except asyncio.CancelledError:
@@ -129,6 +152,7 @@ def listener(answer: bool) -> Iterator[tuple[int, list[int]]]:
     seen: list[int] = []
     kept: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
+
         def serve() -> None:
             while True:
                 try:

@@ -27,11 +27,17 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VPN_CONNECT_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setattr(build, "RELEASES", (tmp_path / "releases").as_uri())
-    for name in ("VPN_CONNECT_OFFLINE", "PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+    for name in (
+        "VPN_CONNECT_OFFLINE",
+        "PULUMI_BACKEND_URL",
+        "PULUMI_CONFIG_PASSPHRASE",
+        "PULUMI_CONFIG_PASSPHRASE_FILE",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
 # Built once
+
 
 def test_a_build_that_breaks_off_is_done_again_from_nothing(tmp_path: Path) -> None:
     target = tmp_path / "built"
@@ -49,8 +55,10 @@ def test_a_build_that_breaks_off_is_done_again_from_nothing(tmp_path: Path) -> N
 
 def test_a_build_that_was_killed_is_done_again(tmp_path: Path) -> None:
     target = tmp_path / "built"
-    script = ("import pathlib, os, signal, toolchain.paths as p\n"
-              f"p.build_once(pathlib.Path({str(target)!r}), lambda d: ((d / 'half').touch(), os.kill(os.getpid(), signal.SIGKILL)))")
+    script = (
+        "import pathlib, os, signal, toolchain.paths as p\n"
+        f"p.build_once(pathlib.Path({str(target)!r}), lambda d: ((d / 'half').touch(), os.kill(os.getpid(), signal.SIGKILL)))"
+    )
     assert subprocess.run([sys.executable, "-c", script], cwd=paths.REPO).returncode == -9
     assert (target / "half").exists()
     build_once(target, lambda directory: (directory / "whole").touch())
@@ -91,6 +99,7 @@ def test_a_key_changes_with_content_mode_and_place(tmp_path: Path) -> None:
 
 # Which tools
 
+
 def executable(path: Path, text: str = "#!/bin/sh\n") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -109,7 +118,8 @@ def release(tmp_path: Path, sha256: str | None = None) -> None:
             tar.addfile(entry, io.BytesIO(b"#!/bin/sh\n"))
     found = hashlib.sha256((tmp_path / "releases" / name).read_bytes()).hexdigest()
     (tmp_path / "releases" / f"pulumi-{versions.PULUMI}-checksums.txt").write_text(
-        f"{'0' * 64}  pulumi-v{versions.PULUMI}-darwin-x64.tar.gz\n{sha256 or found}  {name}\n")
+        f"{'0' * 64}  pulumi-v{versions.PULUMI}-darwin-x64.tar.gz\n{sha256 or found}  {name}\n"
+    )
 
 
 @pytest.fixture
@@ -128,7 +138,9 @@ def test_the_users_own_pulumi_is_used(tmp_path: Path, monkeypatch: pytest.Monkey
     assert build.tools(quiet) == Tools(tmp_path / "own", None, True)
 
 
-def test_a_pulumi_without_a_language_host_or_of_our_own_is_not_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pulumi_without_a_language_host_or_of_our_own_is_not_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     executable(tmp_path / "own/pulumi")
     monkeypatch.setenv("PATH", f"{tmp_path}/own:/usr/bin:/bin")
     assert build.official_on_path() is None
@@ -143,7 +155,11 @@ def test_the_official_release_is_unpacked(tmp_path: Path) -> None:
     release(tmp_path)
     found = build.tools(quiet)
     assert found == Tools(tmp_path / f"cache/toolchain/release-{versions.PULUMI}/bin", None, True)
-    assert sorted(file.name for file in found.bin.iterdir()) == ["pulumi", "pulumi-language-python", "pulumi-language-python-exec"]
+    assert sorted(file.name for file in found.bin.iterdir()) == [
+        "pulumi",
+        "pulumi-language-python",
+        "pulumi-language-python-exec",
+    ]
     assert (found.bin / "pulumi").stat().st_mode & 0o111
     assert "PULUMI_HOME" not in environment(found)
     assert "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION" not in environment(found)  # the engine fetches the plugins
@@ -152,7 +168,9 @@ def test_the_official_release_is_unpacked(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_x86")
 def test_a_release_that_is_not_the_listed_one_is_refused(tmp_path: Path) -> None:
     release(tmp_path, sha256="f" * 64)
-    with pytest.raises(BuildFailed, match=f"SHA-256 is [0-9a-f]{{64}}, the release's list says {'f' * 64}; try again later"):
+    with pytest.raises(
+        BuildFailed, match=f"SHA-256 is [0-9a-f]{{64}}, the release's list says {'f' * 64}; try again later"
+    ):
         build.tools(quiet)
     target = tmp_path / f"cache/toolchain/release-{versions.PULUMI}"
     assert not complete(target)
@@ -191,9 +209,16 @@ def test_offline_asks_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not build.release_reachable()
 
 
-@pytest.mark.parametrize(("said", "version"), [
-    ("go version go1.26.3 linux/amd64", (1, 26)), ("go version go1.27rc1 linux/amd64", (1, 27)),
-    ("go version go1.9 linux/amd64", (1, 9)), ("go version devel +abc", (0, 0)), ("", (0, 0))])
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("go version go1.26.3 linux/amd64", (1, 26)),
+        ("go version go1.27rc1 linux/amd64", (1, 27)),
+        ("go version go1.9 linux/amd64", (1, 9)),
+        ("go version devel +abc", (0, 0)),
+        ("", (0, 0)),
+    ],
+)
 def test_gos_version(tmp_path: Path, said: str, version: tuple[int, int]) -> None:
     assert build.go_version(str(executable(tmp_path / "go", f"#!/bin/sh\necho '{said}'\n"))) == version
 
@@ -219,9 +244,13 @@ OWN = Tools(Path("/opt/pulumi/bin"), Path("/opt/pulumi/home"), False)
 
 def test_the_environment_has_a_backend_and_a_passphrase(tmp_path: Path) -> None:
     assert environment(OWN) == {
-        "PATH": "/opt/pulumi/bin:/usr/bin:/bin", "PULUMI_HOME": "/opt/pulumi/home", "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true", "PULUMI_BACKEND_URL": f"file://{tmp_path}/state/pulumi",
-        "PULUMI_CONFIG_PASSPHRASE_FILE": f"{tmp_path}/state/passphrase"}
+        "PATH": "/opt/pulumi/bin:/usr/bin:/bin",
+        "PULUMI_HOME": "/opt/pulumi/home",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_BACKEND_URL": f"file://{tmp_path}/state/pulumi",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": f"{tmp_path}/state/passphrase",
+    }
     assert (tmp_path / "state/pulumi").is_dir()
 
 
@@ -235,7 +264,11 @@ def test_an_environment_inside_an_environment_is_the_same(monkeypatch: pytest.Mo
 def test_the_users_backend_and_passphrase_stay(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
     monkeypatch.setenv(name, "")  # an empty passphrase is one, too
-    assert not environment(OWN).keys() & {"PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"}
+    assert not environment(OWN).keys() & {
+        "PULUMI_BACKEND_URL",
+        "PULUMI_CONFIG_PASSPHRASE",
+        "PULUMI_CONFIG_PASSPHRASE_FILE",
+    }
     assert not (tmp_path / "state").exists()
 
 
@@ -250,8 +283,13 @@ def test_the_passphrase_is_the_owners_alone_and_stays_the_same() -> None:
 
 def test_a_launcher_starts_a_module_with_the_users_environment(tmp_path: Path) -> None:
     executable(tmp_path / "lib/package/__init__.py")
-    executable(tmp_path / "lib/package/tool.py", "import os, sys\nprint(__name__, sys.argv[1:], os.environ.get('PYTHONPATH'))\n")
+    executable(
+        tmp_path / "lib/package/tool.py",
+        "import os, sys\nprint(__name__, sys.argv[1:], os.environ.get('PYTHONPATH'))\n",
+    )
     (tmp_path / "bin").mkdir()
     build.launcher(tmp_path / "bin/tool", Path(sys.executable), "package.tool")
-    printed = subprocess.run([tmp_path / "bin/tool", "a b"], env={"PYTHONPATH": "/mine"}, capture_output=True, text=True)
+    printed = subprocess.run(
+        [tmp_path / "bin/tool", "a b"], env={"PYTHONPATH": "/mine"}, capture_output=True, text=True
+    )
     assert printed.stdout == "__main__ ['a b'] /mine\n"

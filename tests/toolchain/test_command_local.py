@@ -24,7 +24,9 @@ NOTHING: dict[str, Any] = {}
 
 
 def test_each_step_runs_its_command(plugin: Plugin, tmp_path: Path) -> None:
-    steps: dict[str, Any] = {step: f"echo {step} | tee -a {tmp_path / 'steps'}" for step in ("create", "update", "delete")}
+    steps: dict[str, Any] = {
+        step: f"echo {step} | tee -a {tmp_path / 'steps'}" for step in ("create", "update", "delete")
+    }
     created = plugin.create("steps", **steps)
     assert (created["stdout"], created["stderr"]) == ("create", "")
     assert created["id"]
@@ -43,16 +45,26 @@ def test_a_step_without_a_command_keeps_the_output(plugin: Plugin) -> None:
     plugin.delete("x", {"create": "true", "stdout": ""})
 
 
-@pytest.mark.parametrize(("more", "seen"), [({}, "old"), ({"addPreviousOutputInEnv": True}, "old"),
-                                            ({"addPreviousOutputInEnv": False}, "none")])
+@pytest.mark.parametrize(
+    ("more", "seen"),
+    [({}, "old"), ({"addPreviousOutputInEnv": True}, "old"), ({"addPreviousOutputInEnv": False}, "none")],
+)
 def test_the_previous_output_is_in_the_environment(plugin: Plugin, more: Any, seen: str) -> None:
-    updated = plugin.update("x", {"stdout": "old", "stderr": "bad"}, create="echo ${PULUMI_COMMAND_STDOUT-none}", **more)
+    updated = plugin.update(
+        "x", {"stdout": "old", "stderr": "bad"}, create="echo ${PULUMI_COMMAND_STDOUT-none}", **more
+    )
     assert updated["stdout"] == seen
 
 
 def test_stdin_environment_interpreter_and_directory(plugin: Plugin, tmp_path: Path) -> None:
-    created = plugin.create("x", create="echo $0 $NAME $PWD; cat", stdin="line 1\nline 2\n", dir=str(tmp_path),
-                            environment={"NAME": "value with spaces"}, interpreter=["/bin/bash", "-c"])
+    created = plugin.create(
+        "x",
+        create="echo $0 $NAME $PWD; cat",
+        stdin="line 1\nline 2\n",
+        dir=str(tmp_path),
+        environment={"NAME": "value with spaces"},
+        interpreter=["/bin/bash", "-c"],
+    )
     assert created["stdout"] == f"/bin/bash value with spaces {tmp_path}\nline 1\nline 2"
 
 
@@ -77,8 +89,11 @@ def test_the_function_runs_a_command(plugin: Plugin) -> None:
 @pytest.mark.parametrize("update", [False, True])
 def test_a_preview_runs_nothing_and_knows_no_output(plugin: Plugin, tmp_path: Path, update: bool) -> None:
     touch = f"touch {tmp_path / 'ran'}"
-    previewed = (plugin.update("x", {"stdout": "old"}, preview=True, create=touch) if update
-                 else plugin.create("x", preview=True, create=touch))
+    previewed = (
+        plugin.update("x", {"stdout": "old"}, preview=True, create=touch)
+        if update
+        else plugin.create("x", preview=True, create=touch)
+    )
     assert (previewed["stdout"], previewed["stderr"]) == (UNKNOWN, UNKNOWN)
     assert not previewed.get("id")
     assert not (tmp_path / "ran").exists()
@@ -91,19 +106,26 @@ def test_a_preview_of_a_secret_command_says_so(plugin: Plugin) -> None:
 KINDS = pb.PropertyDiff.Kind
 
 
-@pytest.mark.parametrize(("old", "new", "ignored", "detail"), [
-    ({"create": "a"}, {"create": "a"}, [], {}),
-    ({"create": "a"}, {"create": "b"}, [], {"create": KINDS.UPDATE}),
-    ({"create": "a"}, {"create": "a", "stdin": "x"}, [], {"stdin": KINDS.ADD}),
-    ({"create": "a", "stdin": "x"}, {"create": "a"}, [], {"stdin": KINDS.DELETE}),
-    ({"triggers": [1]}, {"triggers": [2]}, [], {"triggers": KINDS.UPDATE_REPLACE}),
-    ({}, {"triggers": [2]}, [], {"triggers": KINDS.ADD_REPLACE}),
-    ({"triggers": [1], "create": "a"}, {"create": "b"}, [],
-     {"triggers": KINDS.DELETE_REPLACE, "create": KINDS.UPDATE}),
-    ({"create": "a", "stdin": "x"}, {"create": "b", "stdin": "y"}, ["create"], {"stdin": KINDS.UPDATE}),
-    ({"stdin": "x"}, {"stdin": secret("x")}, [], {}),
-    ({"create": "a"}, {"create": UNKNOWN}, [], {"create": KINDS.UPDATE}),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "ignored", "detail"),
+    [
+        ({"create": "a"}, {"create": "a"}, [], {}),
+        ({"create": "a"}, {"create": "b"}, [], {"create": KINDS.UPDATE}),
+        ({"create": "a"}, {"create": "a", "stdin": "x"}, [], {"stdin": KINDS.ADD}),
+        ({"create": "a", "stdin": "x"}, {"create": "a"}, [], {"stdin": KINDS.DELETE}),
+        ({"triggers": [1]}, {"triggers": [2]}, [], {"triggers": KINDS.UPDATE_REPLACE}),
+        ({}, {"triggers": [2]}, [], {"triggers": KINDS.ADD_REPLACE}),
+        (
+            {"triggers": [1], "create": "a"},
+            {"create": "b"},
+            [],
+            {"triggers": KINDS.DELETE_REPLACE, "create": KINDS.UPDATE},
+        ),
+        ({"create": "a", "stdin": "x"}, {"create": "b", "stdin": "y"}, ["create"], {"stdin": KINDS.UPDATE}),
+        ({"stdin": "x"}, {"stdin": secret("x")}, [], {}),
+        ({"create": "a"}, {"create": UNKNOWN}, [], {"create": KINDS.UPDATE}),
+    ],
+)
 def test_differences(plugin: Plugin, old: Any, new: Any, ignored: list[str], detail: dict[str, int]) -> None:
     answer = plugin.diff(old, new, ignored)
     assert {name: entry.kind for name, entry in answer.detailedDiff.items()} == detail
@@ -112,22 +134,32 @@ def test_differences(plugin: Plugin, old: Any, new: Any, ignored: list[str], det
     assert answer.changes == (pb.DiffResponse.DIFF_SOME if detail else pb.DiffResponse.DIFF_NONE)
 
 
-@pytest.mark.parametrize(("kind", "inputs", "failures"), [
-    (LOCAL, {}, []),
-    (REMOTE, {"create": "true"}, [("connection", "required")]),
-    (COPY, {"connection": {}, "remotePath": "/x"}, [("source", "required")]),
-    (LOCAL, {"assetPaths": ["*"]}, [("assetPaths", "not supported here")]),
-    ("command:local:Other", {}, [("", "command:local:Other is not provided here")]),
-])
+@pytest.mark.parametrize(
+    ("kind", "inputs", "failures"),
+    [
+        (LOCAL, {}, []),
+        (REMOTE, {"create": "true"}, [("connection", "required")]),
+        (COPY, {"connection": {}, "remotePath": "/x"}, [("source", "required")]),
+        (LOCAL, {"assetPaths": ["*"]}, [("assetPaths", "not supported here")]),
+        ("command:local:Other", {}, [("", "command:local:Other is not provided here")]),
+    ],
+)
 def test_inputs_are_checked(plugin: Plugin, kind: str, inputs: Any, failures: list[tuple[str, str]]) -> None:
     assert plugin.check(kind, **inputs) == failures
 
 
-@pytest.mark.parametrize("inputs", [
-    {"create": secret(f"echo {PASSWORD}")}, {"create": "echo", "stdin": secret(PASSWORD)},
-    {"create": "echo", "environment": {"A": secret(PASSWORD)}}, {"create": "echo", "environment": secret({"A": PASSWORD})},
-    {"create": "echo", "update": secret("echo")}, {"create": "echo", "delete": secret("echo")},
-], ids=str)
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"create": secret(f"echo {PASSWORD}")},
+        {"create": "echo", "stdin": secret(PASSWORD)},
+        {"create": "echo", "environment": {"A": secret(PASSWORD)}},
+        {"create": "echo", "environment": secret({"A": PASSWORD})},
+        {"create": "echo", "update": secret("echo")},
+        {"create": "echo", "delete": secret("echo")},
+    ],
+    ids=str,
+)
 def test_what_a_secret_goes_into_comes_out_secret(plugin: Plugin, inputs: Any) -> None:
     created = plugin.create("x", **inputs)
     assert created["stdout"] == secret(PASSWORD if "create" in inputs and isinstance(inputs["create"], dict) else "")
@@ -135,8 +167,16 @@ def test_what_a_secret_goes_into_comes_out_secret(plugin: Plugin, inputs: Any) -
     assert {name: created[name] for name in inputs} == inputs
 
 
-@pytest.mark.parametrize(("mode", "logged"), [
-    (None, ["err", "out"]), ("stdoutAndStderr", ["err", "out"]), ("stdout", ["out"]), ("stderr", ["err"]), ("none", [])])
+@pytest.mark.parametrize(
+    ("mode", "logged"),
+    [
+        (None, ["err", "out"]),
+        ("stdoutAndStderr", ["err", "out"]),
+        ("stdout", ["out"]),
+        ("stderr", ["err"]),
+        ("none", []),
+    ],
+)
 def test_logging_shows_what_it_is_told_to(plugin: Plugin, mode: str | None, logged: list[str]) -> None:
     name = f"logging-{mode}"
     plugin.create(name, create="echo out; echo err >&2", **({"logging": mode} if mode else NOTHING))
@@ -145,7 +185,9 @@ def test_logging_shows_what_it_is_told_to(plugin: Plugin, mode: str | None, logg
 
 def test_no_secret_is_logged(plugin: Plugin) -> None:
     key = "first line\nsecond line\n"
-    plugin.create("logged", create="echo it is $PASSWORD; cat", stdin=secret(key), environment=secret({"PASSWORD": PASSWORD}))
+    plugin.create(
+        "logged", create="echo it is $PASSWORD; cat", stdin=secret(key), environment=secret({"PASSWORD": PASSWORD})
+    )
     assert plugin.engine.lines("logged") == ["it is [secret]", "[secret]", "[secret]"]
 
 
@@ -157,7 +199,9 @@ def test_no_old_secret_is_logged(plugin: Plugin) -> None:
 
 def test_a_failure_tells_its_status_and_output_without_secrets(plugin: Plugin) -> None:
     with pytest.raises(grpc.RpcError) as failed:
-        plugin.create("x", create="echo first; sleep 0.2; echo wrong: $A >&2; exit 3", environment={"A": secret(PASSWORD)})
+        plugin.create(
+            "x", create="echo first; sleep 0.2; echo wrong: $A >&2; exit 3", environment={"A": secret(PASSWORD)}
+        )
     assert failed.value.details() == "exit status 3: first\nwrong: [secret]"
 
 
@@ -168,8 +212,13 @@ def test_a_fault_of_the_inputs_is_told_without_secrets(plugin: Plugin) -> None:
 
 
 def test_no_secret_is_in_the_arguments_of_a_process(plugin: Plugin) -> None:
-    created = plugin.create("x", create="cat /proc/$$/cmdline /proc/$PPID/cmdline; cat", logging="none",
-                            stdin=secret("by stdin " + PASSWORD), environment=secret({"A": "by environment " + PASSWORD}))
+    created = plugin.create(
+        "x",
+        create="cat /proc/$$/cmdline /proc/$PPID/cmdline; cat",
+        logging="none",
+        stdin=secret("by stdin " + PASSWORD),
+        environment=secret({"A": "by environment " + PASSWORD}),
+    )
     arguments, _, stdin = created["stdout"]["value"].partition("by stdin")
     assert "/proc/$$/cmdline" in arguments
     assert "command_plugin" in arguments

@@ -56,7 +56,9 @@ def refusal(plugin: Plugin, connection: Properties, **more: Any) -> str:
 
 
 def test_a_command_gets_stdin_and_environment(plugin: Plugin, host: Host) -> None:
-    created = run(plugin, host.connection(KEY), "echo $NAME; cat; echo bad >&2", stdin="one\ntwo\n", environment={"NAME": "a b"})
+    created = run(
+        plugin, host.connection(KEY), "echo $NAME; cat; echo bad >&2", stdin="one\ntwo\n", environment={"NAME": "a b"}
+    )
     assert (created["stdout"], created["stderr"]) == ("a b\none\ntwo", "bad")
     assert host.seen.logins == ["operator"]
 
@@ -67,7 +69,11 @@ def test_a_command_need_not_read_its_input(plugin: Plugin, host: Host) -> None:
 
 def test_steps_and_previous_output(plugin: Plugin, host: Host) -> None:
     old = {"create": "echo a", "stdout": "a", "connection": secret(host.connection(KEY))}
-    inputs: dict[str, Any] = {"create": "echo b", "update": "echo after $PULUMI_COMMAND_STDOUT", "connection": secret(host.connection(KEY))}
+    inputs: dict[str, Any] = {
+        "create": "echo b",
+        "update": "echo after $PULUMI_COMMAND_STDOUT",
+        "connection": secret(host.connection(KEY)),
+    }
     assert plugin.update("x", old, REMOTE, **inputs)["stdout"] == "after a"
     assert plugin.update("x", old, REMOTE, **inputs, addPreviousOutputInEnv=False)["stdout"] == "after"
     plugin.delete("x", {**old, "delete": "echo gone $PULUMI_COMMAND_STDOUT"}, REMOTE)
@@ -75,7 +81,9 @@ def test_steps_and_previous_output(plugin: Plugin, host: Host) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["ssh-ed25519", "ecdsa-sha2-nistp256"])
-def test_the_expected_host_key_is_accepted_whichever_of_the_hosts_it_is(plugin: Plugin, host: Host, algorithm: str) -> None:
+def test_the_expected_host_key_is_accepted_whichever_of_the_hosts_it_is(
+    plugin: Plugin, host: Host, algorithm: str
+) -> None:
     assert run(plugin, host.connection(KEY, hostKey=host.host_key(algorithm)))["stdout"] == "done"
 
 
@@ -90,7 +98,9 @@ def test_without_a_host_key_any_is_accepted_as_by_the_official_plugin(plugin: Pl
 
 
 def test_a_proxy_is_the_only_one_to_connect_to_the_host(plugin: Plugin, host: Host, jump: Host) -> None:
-    created = run(plugin, host.connection(KEY, proxy=jump.connection(KEY)), "echo $SSH_CONNECTION; cat", stdin="through")
+    created = run(
+        plugin, host.connection(KEY, proxy=jump.connection(KEY)), "echo $SSH_CONNECTION; cat", stdin="through"
+    )
     assert created["stdout"].endswith("through")
     assert jump.seen.forwards == [("127.0.0.1", host.port)]
     assert (jump.seen.commands, len(host.seen.commands)) == ([], 1)
@@ -99,7 +109,9 @@ def test_a_proxy_is_the_only_one_to_connect_to_the_host(plugin: Plugin, host: Ho
 
 def test_a_proxys_host_key_is_compared_too(plugin: Plugin, host: Host, jump: Host) -> None:
     proxy = jump.connection(KEY, hostKey=OTHER_HOST_KEY)
-    assert f"127.0.0.1:{jump.port}, tried 1 times: the host's key is not" in refusal(plugin, host.connection(KEY, proxy=proxy))
+    assert f"127.0.0.1:{jump.port}, tried 1 times: the host's key is not" in refusal(
+        plugin, host.connection(KEY, proxy=proxy)
+    )
     assert (jump.seen.logins, jump.seen.forwards, host.seen.connections) == ([], [], 0)
 
 
@@ -159,8 +171,12 @@ def test_a_key_of_an_agent(plugin: Plugin, host: Host, tmp_path: Path) -> None:
 
 
 def test_a_failure_tells_its_status_and_output_without_secrets(plugin: Plugin, host: Host) -> None:
-    text = refusal(plugin, host.connection(KEY), create="echo first; sleep 0.2; echo root said $(cat) >&2; exit 7",
-                   stdin=secret("hunter22"))
+    text = refusal(
+        plugin,
+        host.connection(KEY),
+        create="echo first; sleep 0.2; echo root said $(cat) >&2; exit 7",
+        stdin=secret("hunter22"),
+    )
     assert text == "exit status 7: first\nroot said [secret]"
 
 
@@ -175,8 +191,14 @@ def test_a_private_key_is_in_no_error(plugin: Plugin, host: Host) -> None:
 
 
 def test_no_secret_is_logged(plugin: Plugin, host: Host) -> None:
-    run(plugin, host.connection(KEY), "echo for operator on 127.0.0.1; cat; echo $A >&2", name="logged-remotely",
-        stdin=secret("hunter22"), environment={"A": secret("hunter23")})
+    run(
+        plugin,
+        host.connection(KEY),
+        "echo for operator on 127.0.0.1; cat; echo $A >&2",
+        name="logged-remotely",
+        stdin=secret("hunter22"),
+        environment={"A": secret("hunter23")},
+    )
     assert sorted(plugin.engine.lines("logged-remotely")) == ["[secret]", "[secret]", "for operator on 127.0.0.1"]
 
 

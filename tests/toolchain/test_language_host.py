@@ -35,7 +35,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, variables: dict[str, str])
     """A project with a stack `dev`, whose program each test writes anew."""
     directory = tmp_path_factory.mktemp("project")
     (directory / "Pulumi.yaml").write_text(
-        f"name: project\nruntime:\n  name: python\n  options:\n    virtualenv: {VENV}\n")
+        f"name: project\nruntime:\n  name: python\n  options:\n    virtualenv: {VENV}\n"
+    )
     assert pulumi(directory, variables, "stack", "init", "dev").returncode == 0
     return directory
 
@@ -56,16 +57,37 @@ def test_a_program_with_config_and_secrets(project: Path, variables: dict[str, s
         "pulumi.export('command', typed.stdout)\n"
         "pulumi.export('who', [helper.WHO, __name__, sys.prefix, pulumi.get_stack(), os.getcwd()])\n"
         "pulumi.export('path', [p for p in sys.path if os.path.exists(os.path.join(p, 'toolchain'))])\n"
-        "pulumi.export('modules', [m for m in sys.modules if m.startswith('toolchain')])\n")
-    pulumi(project, variables, "config", "set-all", "--plaintext", "greeting=hello", "--secret", "password=hunter22",
-           "--stack", "dev")
+        "pulumi.export('modules', [m for m in sys.modules if m.startswith('toolchain')])\n"
+    )
+    pulumi(
+        project,
+        variables,
+        "config",
+        "set-all",
+        "--plaintext",
+        "greeting=hello",
+        "--secret",
+        "password=hunter22",
+        "--stack",
+        "dev",
+    )
     up = pulumi(project, variables, "up", "--yes", "--skip-preview", "--stack", "dev")
     assert up.returncode == 0, up.stdout + up.stderr
     assert "hunter22" not in up.stdout + up.stderr
-    assert {"plain  : \"hello\"", "secret : [secret]", "command: [secret]"} <= {line.strip() for line in up.stdout.splitlines()}
-    shown = json.loads(pulumi(project, variables, "stack", "output", "--json", "--show-secrets", "--stack", "dev").stdout)
-    assert shown == {"plain": "hello", "secret": "hunter22", "command": "hunter22", "path": [], "modules": [],
-                     "who": ["a module beside the program", "__main__", str(VENV), "dev", str(project)]}
+    assert {'plain  : "hello"', "secret : [secret]", "command: [secret]"} <= {
+        line.strip() for line in up.stdout.splitlines()
+    }
+    shown = json.loads(
+        pulumi(project, variables, "stack", "output", "--json", "--show-secrets", "--stack", "dev").stdout
+    )
+    assert shown == {
+        "plain": "hello",
+        "secret": "hunter22",
+        "command": "hunter22",
+        "path": [],
+        "modules": [],
+        "who": ["a module beside the program", "__main__", str(VENV), "dev", str(project)],
+    }
 
 
 def test_an_error_shows_the_programs_own_frames_only(project: Path, variables: dict[str, str]) -> None:
@@ -77,7 +99,9 @@ def test_an_error_shows_the_programs_own_frames_only(project: Path, variables: d
     assert "Program failed with an unhandled exception:" in said
     assert "ZeroDivisionError: division by zero" in said
     assert [line.strip() for line in said.splitlines() if line.strip().startswith("File ")] == [
-        f'File "{project}/__main__.py", line 2, in <module>', f'File "{project}/helper.py", line 2, in divide']
+        f'File "{project}/__main__.py", line 2, in <module>',
+        f'File "{project}/helper.py", line 2, in divide',
+    ]
 
 
 def test_a_run_error_is_told_without_a_traceback(project: Path, variables: dict[str, str]) -> None:
@@ -90,6 +114,7 @@ def test_a_run_error_is_told_without_a_traceback(project: Path, variables: dict[
 
 
 # What the engine asks before it runs a program, asked without it: it is faster, and the answers are seen whole.
+
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[language_pb2_grpc.LanguageRuntimeStub]:
@@ -104,21 +129,26 @@ def host() -> Iterator[language_pb2_grpc.LanguageRuntimeStub]:
 def info(directory: Path, virtualenv: str) -> pb.ProgramInfo:
     options = struct_pb2.Struct()
     options.update({"virtualenv": virtualenv})
-    return pb.ProgramInfo(root_directory=str(directory), program_directory=str(directory), entry_point=".", options=options)
+    return pb.ProgramInfo(
+        root_directory=str(directory), program_directory=str(directory), entry_point=".", options=options
+    )
 
 
 def test_the_plugins_that_a_program_needs(host: language_pb2_grpc.LanguageRuntimeStub, tmp_path: Path) -> None:
     asked = pb.GetRequiredPackagesRequest(info=info(tmp_path, str(VENV)))
     needed = host.GetRequiredPackages(asked, timeout=30).packages
     assert sorted((package.name, package.kind, package.version) for package in needed) == [
-        ("command", "resource", versions.COMMAND_PLUGIN), ("openstack", "resource", versions.OPENSTACK_PLUGIN)]
+        ("command", "resource", versions.COMMAND_PLUGIN),
+        ("openstack", "resource", versions.OPENSTACK_PLUGIN),
+    ]
 
 
 def test_a_virtualenv_that_is_not_there_is_named(host: language_pb2_grpc.LanguageRuntimeStub, tmp_path: Path) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         host.GetRequiredPackages(pb.GetRequiredPackagesRequest(info=info(tmp_path, "venv")), timeout=30)
     assert str(refused.value.details()).endswith(
-        f"the project file's virtualenv 'venv' has no {tmp_path}/venv/bin/python: create it first")
+        f"the project file's virtualenv 'venv' has no {tmp_path}/venv/bin/python: create it first"
+    )
 
 
 def test_the_official_tools_or_ours_are_on_the_path(variables: dict[str, str]) -> None:

@@ -20,8 +20,7 @@ RESOURCES, DATA_SOURCES = sorted(TABLE["resources"].values()), sorted(TABLE["dat
 
 # What the SDK has and the plugin does not, and why it does no harm. In properties and shapes there is no difference.
 UNSERVED = {
-    "openstack:index/getWorkflowWorkflowV2:getWorkflowWorkflowV2":
-        "the data source is served under its older name, WorkflowWorkflowV2; nothing here uses Mistral",
+    "openstack:index/getWorkflowWorkflowV2:getWorkflowWorkflowV2": "the data source is served under its older name, WorkflowWorkflowV2; nothing here uses Mistral",
 }
 
 
@@ -42,10 +41,15 @@ def plugin() -> dict[str, Any]:
 def differences(sdk: Shape, plugin: Shape, at: str) -> list[str]:
     """Where two shapes differ, a line each."""
     if isinstance(sdk, dict) and isinstance(plugin, dict):
-        only = [f"{at}.{name}: only in the {'SDK' if name in sdk else 'plugin'}"
-                for name in sorted(sdk.keys() ^ plugin.keys())]
-        return only + [line for name in sorted(sdk.keys() & plugin.keys())
-                       for line in differences(sdk[name], plugin[name], f"{at}.{name}")]
+        only = [
+            f"{at}.{name}: only in the {'SDK' if name in sdk else 'plugin'}"
+            for name in sorted(sdk.keys() ^ plugin.keys())
+        ]
+        return only + [
+            line
+            for name in sorted(sdk.keys() & plugin.keys())
+            for line in differences(sdk[name], plugin[name], f"{at}.{name}")
+        ]
     if isinstance(sdk, list) and isinstance(plugin, list) and sdk[0] == plugin[0]:
         return differences(sdk[1], plugin[1], f"{at}[]")
     return [] if sdk == plugin else [f"{at}: {json.dumps(sdk)} in the SDK, {json.dumps(plugin)} in the plugin"]
@@ -56,8 +60,11 @@ def test_differences_are_seen() -> None:
     plugin = {"name": "int", "tags": ["map", "str"], "port": {"id": "str", "vlan": "int"}}
     assert differences(sdk, sdk, "net") == []
     assert differences(sdk, plugin, "net") == [
-        'net.name: "str" in the SDK, "int" in the plugin', "net.port.mtu: only in the SDK",
-        "net.port.vlan: only in the plugin", 'net.tags: ["list", "str"] in the SDK, ["map", "str"] in the plugin']
+        'net.name: "str" in the SDK, "int" in the plugin',
+        "net.port.mtu: only in the SDK",
+        "net.port.vlan: only in the plugin",
+        'net.tags: ["list", "str"] in the SDK, ["map", "str"] in the plugin',
+    ]
 
 
 @pytest.mark.parametrize("token", RESOURCES)
