@@ -82,7 +82,7 @@ class VpnSite(pulumi.ComponentResource):
         vyos = self._server(
             f"{name}-vyos", plan.vyos_image, plan.vyos_flavor, keypair, [eth0, eth1], render.user_data(plan)
         )
-        # VMs get their routes to the linked LANs by DHCP (option 121); these are the site's, so that its first VM has them
+        # VMs get their routes to the linked LANs by DHCP (option 121): before the first VM asks for them
         dhcp_routes = [
             openstack.networking.SubnetRoute(
                 f"{name}-dhcp-{remote}",

@@ -166,12 +166,12 @@ def test_no_secret_is_in_the_state_or_in_what_was_printed(running: Stack, machin
 
 def test_another_linux_vm_changes_nothing_of_the_link(running: Stack, machines: Machines) -> None:
     before = {site: re.findall(r"#\d+, ESTABLISHED.*\n.*\n.*", associations(machines, site)) for site, _ in ENDS}
-    running.up("--target-replace", running.urn("Instance", "osaka-linux"), "--target-dependents")
+    shown = running.up("--target-replace", running.urn("Instance", "osaka-linux"), "--target-dependents")
     machines.forget("osaka", "linux")
     assert {
         site: re.findall(r"#\d+, ESTABLISHED.*\n.*\n.*", associations(machines, site)) for site, _ in ENDS
     } == before
-    changed = re.findall(r"(\S+) (?:creat|updat|delet|replac)ed \(", running.printed[-2])
+    changed = re.findall(r"(\S+) (?:creat|updat|delet|replac)ed \(", shown)
     assert "osaka-linux" in changed
     assert {name for name in changed if name.startswith("tokyo-osaka-")} <= {
         "tokyo-osaka-check-tokyo-lan",
@@ -194,7 +194,7 @@ def test_a_removed_link_leaves_no_line_on_either_router(running: Stack, machines
         assert [line for line in after if line.startswith(kept)] == [
             line for line in before[site] if line.startswith(kept)
         ]
-        assert "tun" not in machines.run(site, "router", "ip -br link").stdout
+        assert not re.search(r"\btun\d", machines.run(site, "router", "ip -br link").stdout)
         assert associations(machines, site).strip() == ""
 
 
