@@ -10,8 +10,8 @@ PHASES = (
     ("openstack:compute/instance", "servers until ACTIVE"),
     ("openstack:compute", "networks, ports, floating IPs, keys"),
     ("openstack:networking", "networks, ports, floating IPs, keys"),
-    ("vpn-connect:index:VpnSite$command:remote", "routers booted and reached by SSH"),
-    ("vpn-connect:index:VpnLink$command:remote", "links configured"),
+    ("vpn-connect:index:VpnSite$vpn-connect:index:RouterConfiguration$command", "routers booted and reached by SSH"),
+    ("vpn-connect:index:VpnLink$vpn-connect:index:RouterConfiguration$command", "links configured"),
     ("vpn-connect:index:LinkCheck$command:remote", "traffic verified"),
 )
 
