@@ -63,10 +63,10 @@ def connect(site: Site, user: str, password: str) -> openstack.connection.Connec
 def set_up(running: RunningSite, real_vyos: bool, limit: float = 240) -> None:
     """Wait for a site's services, create its flavors and its external network; TimeoutError after `limit` seconds."""
     deadline = time.monotonic() + limit
-    admin = connect(running.site, "admin", running.passwords()["admin"])
-    retry(lambda: create_external_network(admin, running.site), running, deadline)
-    retry(lambda: create_flavors(admin, real_vyos), running, deadline)
-    retry(lambda: must_be_ready(admin), running, deadline)
+    with connect(running.site, "admin", running.passwords()["admin"]) as admin:
+        retry(lambda: create_external_network(admin, running.site), running, deadline)
+        retry(lambda: create_flavors(admin, real_vyos), running, deadline)
+        retry(lambda: must_be_ready(admin), running, deadline)
 
 
 def create_external_network(admin: openstack.connection.Connection, site: Site) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -137,19 +136,20 @@ def test_route_comes_by_dhcp_and_stands_on_the_neutron_router_too(
 
 
 def test_address_pairs_are_what_lets_packets_through(running: Stack, machines: Machines) -> None:
-    def change() -> Any:
-        cloud = as_tenant("osaka")
-        (port,) = [one for one in cloud.network.ports() if one.name.startswith("osaka-eth1")]
-        before = list(port.allowed_address_pairs)
-        cloud.network.update_port(port.id, allowed_address_pairs=[])
-        return port.id, before
+    def set_pairs(pairs: list[dict[str, str]]) -> list[dict[str, str]]:
+        """Give the port other pairs; what it had before."""
+        with as_tenant("osaka") as cloud:
+            (port,) = [one for one in cloud.network.ports() if one.name.startswith("osaka-eth1")]
+            before = list(port.allowed_address_pairs)
+            cloud.network.update_port(port.id, allowed_address_pairs=pairs)
+            return before
 
-    port, pairs = inside(change)
+    pairs = inside(lambda: set_pairs([]))
     assert [pair["ip_address"] for pair in pairs] == ["192.168.10.0/24"]
     poll(
         lambda: "0 received" in ping(machines, running, "tokyo", "osaka", "-c 1 -W 1").stdout, 30, "dropped as spoofed"
     )
-    inside(lambda: as_tenant("osaka").network.update_port(port, allowed_address_pairs=pairs))
+    inside(lambda: set_pairs(pairs))
     poll(lambda: "1 received" in ping(machines, running, "tokyo", "osaka", "-c 1 -W 1").stdout, 30, "passing again")
 
 
@@ -202,18 +202,18 @@ def test_destroy_leaves_nothing_in_either_project(running: Stack) -> None:
     running.pulumi("destroy", "--yes", "--skip-preview")
 
     def left(site: str) -> list[object]:
-        cloud = as_tenant(site)
-        own = cloud.current_project_id
-        neutron = cloud.network
-        return [
-            *cloud.compute.servers(),
-            *cloud.compute.keypairs(),
-            *(one for one in neutron.networks(project_id=own) if not one.is_router_external),
-            *neutron.subnets(project_id=own),
-            *neutron.ports(project_id=own),
-            *neutron.routers(project_id=own),
-            *neutron.ips(project_id=own),
-            *(one for one in neutron.security_groups(project_id=own) if one.name != "default"),
-        ]
+        with as_tenant(site) as cloud:
+            own = cloud.current_project_id
+            neutron = cloud.network
+            return [
+                *cloud.compute.servers(),
+                *cloud.compute.keypairs(),
+                *(one for one in neutron.networks(project_id=own) if not one.is_router_external),
+                *neutron.subnets(project_id=own),
+                *neutron.ports(project_id=own),
+                *neutron.routers(project_id=own),
+                *neutron.ips(project_id=own),
+                *(one for one in neutron.security_groups(project_id=own) if one.name != "default"),
+            ]
 
     assert inside(lambda: {site: left(site) for site, _ in ENDS}) == {"tokyo": [], "osaka": []}

@@ -70,17 +70,17 @@ def processes_of(namespaces: set[str]) -> list[str]:
 
 def make_server() -> None:
     """A network with a router and a server on it, as the tenant: QEMU, dnsmasq, and the namespaces that Neutron makes."""
-    tenant = clouds.connect(SITE.site, "demo", SITE.passwords()["demo"])
-    lan = tenant.network.create_network(name="lan")
-    subnet = tenant.network.create_subnet(name="lan", network_id=lan.id, cidr="192.168.99.0/24", ip_version=4)
-    external = tenant.network.find_network("ext")
-    router = tenant.network.create_router(name="r", external_gateway_info={"network_id": external.id})
-    tenant.network.add_interface_to_router(router, subnet=subnet.id)
-    image, flavor = tenant.image.find_image("linux"), tenant.compute.find_flavor("linux")
-    server = tenant.compute.create_server(
-        name="linux", image_id=image.id, flavor_id=flavor.id, networks=[{"uuid": lan.id}]
-    )
-    assert tenant.compute.wait_for_server(server, interval=1, wait=180).status == "ACTIVE"
+    with clouds.connect(SITE.site, "demo", SITE.passwords()["demo"]) as tenant:
+        lan = tenant.network.create_network(name="lan")
+        subnet = tenant.network.create_subnet(name="lan", network_id=lan.id, cidr="192.168.99.0/24", ip_version=4)
+        external = tenant.network.find_network("ext")
+        router = tenant.network.create_router(name="r", external_gateway_info={"network_id": external.id})
+        tenant.network.add_interface_to_router(router, subnet=subnet.id)
+        image, flavor = tenant.image.find_image("linux"), tenant.compute.find_flavor("linux")
+        server = tenant.compute.create_server(
+            name="linux", image_id=image.id, flavor_id=flavor.id, networks=[{"uuid": lan.id}]
+        )
+        assert tenant.compute.wait_for_server(server, interval=1, wait=180).status == "ACTIVE"
 
 
 @pytest.fixture(scope="module")
