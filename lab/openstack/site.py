@@ -62,9 +62,9 @@ class RunningSite:
         network.make_site(self.site)
         command = container(self.site.name, self.directory, layers, [*INSIDE, "site"])
         with (self.directory / "console.log").open("wb") as console:
-            subprocess.Popen(
-                ["nsenter", f"--net=/run/netns/{self.site.namespace}", *command],
-                start_new_session=True,
+            subprocess.run(  # it outlives this process, and is nobody's child
+                ["setsid", "--fork", "nsenter", f"--net=/run/netns/{self.site.namespace}", *command],
+                check=True,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
