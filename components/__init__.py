@@ -3,6 +3,7 @@
 from components.errors import ConfigurationError
 from components.link_check import LinkCheck
 from components.plan import LinkPlan, Plan, SitePlan, make_plan
+from components.router_configuration import RouterConfiguration
 from components.settings import Settings, parse_settings
 from components.vpn_link import LinkEnd, VpnLink
 from components.vpn_site import VpnSite
@@ -13,6 +14,7 @@ __all__ = [
     "LinkEnd",
     "LinkPlan",
     "Plan",
+    "RouterConfiguration",
     "Settings",
     "SitePlan",
     "VpnLink",
