@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,7 @@ def shell() -> int:
     """The user's shell with `pulumi` set to the stack and `openstack` to the clouds; its exit status."""
     inside = prepare()
     print(f"`pulumi` is set to the stack {STACK}; the clouds: `openstack --os-cloud tokyo …`, osaka. Leave with: exit")
+    inside["PATH"] += f":{Path(sys.executable).parent}"  # `openstack`; last, so that it hides nothing
     return control.execute([os.environ.get("SHELL", "/bin/bash")], inside)
 
 
