@@ -101,23 +101,11 @@ class VpnSite(pulumi.ComponentResource):
         self.private_key = pulumi.Output.secret(keypair.private_key)
         self.eth0_address, self.linux_address = eth0.all_fixed_ips[0], linux_port.all_fixed_ips[0]
         self.mtu = transit.mtu
-        self.connection = command.remote.ConnectionArgs(
-            host=self.floating_ip,
-            user=plan.vyos_user,
-            private_key=self.private_key,
-            dial_error_limit=DIAL_ATTEMPTS,
-            per_dial_timeout=DIAL_SECONDS,
+        router = command.remote.ProxyConnectionArgs(
+            host=self.floating_ip, user=plan.vyos_user, private_key=self.private_key
         )
-        self.linux_connection = command.remote.ConnectionArgs(
-            host=self.linux_address,
-            user=plan.linux_user,
-            private_key=self.private_key,
-            dial_error_limit=DIAL_ATTEMPTS,
-            per_dial_timeout=DIAL_SECONDS,
-            proxy=command.remote.ProxyConnectionArgs(
-                host=self.floating_ip, user=plan.vyos_user, private_key=self.private_key
-            ),
-        )
+        self.connection = self._connection(self.floating_ip, plan.vyos_user)
+        self.linux_connection = self._connection(self.linux_address, plan.linux_user, proxy=router)
 
         #: names the machine, so that a router made anew is configured anew
         self.machine = known_or(vyos.id, f"id of {name}'s VyOS")
@@ -185,6 +173,18 @@ class VpnSite(pulumi.ComponentResource):
                 ),
             ]
         return admitted
+
+    def _connection(
+        self, host: pulumi.Output[str], user: str, proxy: command.remote.ProxyConnectionArgs | None = None
+    ) -> command.remote.ConnectionArgs:
+        return command.remote.ConnectionArgs(
+            host=host,
+            user=user,
+            private_key=self.private_key,
+            dial_error_limit=DIAL_ATTEMPTS,
+            per_dial_timeout=DIAL_SECONDS,
+            proxy=proxy,
+        )
 
     def _network(
         self,

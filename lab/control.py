@@ -7,9 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -88,23 +87,10 @@ def write_complete(sites: list[RunningSite]) -> None:
     write_whole(state("lab", "complete"), " ".join(one.site.name for one in sites))
 
 
-def in_threads(work: object, items: list[RunningSite]) -> None:
-    """Run work for each item in a thread that ends with it: a thread that has entered a namespace is used once."""
-    failures: list[BaseException] = []
-
-    def guarded(item: RunningSite) -> None:
-        try:
-            work(item)  # type: ignore[operator]
-        except BaseException as failure:
-            failures.append(failure)
-
-    threads = [threading.Thread(target=guarded, args=(item,)) for item in items]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+def in_threads(work: Callable[[RunningSite], None], items: list[RunningSite]) -> None:
+    """Run work for all items at once, in threads of its own: one that has entered a namespace serves nothing else."""
+    with ThreadPoolExecutor(max_workers=max(len(items), 1)) as pool:
+        list(pool.map(work, items))
 
 
 def down(names: Iterable[str] = ()) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from lab import network
@@ -14,19 +14,10 @@ T = TypeVar("T")
 
 def inside(work: Callable[[], T]) -> T:
     """Call `work` where both clouds can be reached; its result, or its exception."""
-    results: list[T] = []
-    failures: list[BaseException] = []
 
-    def run() -> None:
+    def run() -> T:
         network.enter(INTERNET)
-        try:
-            results.append(work())
-        except BaseException as failure:
-            failures.append(failure)
+        return work()
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return results[0]
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(run).result()
