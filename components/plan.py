@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
+from typing import Literal
 
 from components.errors import ConfigurationError
 from components.settings import EVERY_SITE, LinkSettings, Settings, SiteSettings
@@ -30,6 +31,11 @@ class SitePlan:
     #: prefixes that may be source addresses behind VyOS's port on the LAN (Neutron's allowed address pairs)
     address_pairs: tuple[IPv4Network, ...]
     external_network: str | None
+    #: whether sites linked with this one reach each other through it
+    hub: bool
+    vyos_version: Literal["1.4", "1.5", "rolling"]
+    #: where the router's SSH host key comes from
+    vyos_host_key: Literal["cloud-init", "first-contact"]
     vyos_image: str
     vyos_flavor: str
     vyos_user: str
@@ -56,6 +62,8 @@ class EndPlan:
 
     site: str
     peer: str
+    #: the peer's site number, from 1 to 254
+    peer_number: int
     #: the tunnel interface, named after the peer's number
     interface: str
     #: this end's and the other's address in the tunnel, which are the IKE identities as well
@@ -71,6 +79,8 @@ class LinkPlan:
 
     name: str
     tunnel: IPv4Network
+    #: another number, another pre-shared key
+    key_rotation: int
     ends: tuple[EndPlan, EndPlan]
 
 
@@ -92,14 +102,26 @@ def make_plan(settings: Settings) -> Plan:
     faults += link_faults(settings)
     if faults:
         raise ConfigurationError(faults)
-    pairs = {tuple(sorted(pair)): None for link in settings.links for pair in pairs_of(link, settings.sites)}
-    links = sorted((make_link(settings, numbers, *pair) for pair in pairs), key=lambda link: link.name)
+    rotations = key_rotations(settings)
+    links = sorted(
+        (make_link(settings, numbers, *pair, rotation) for pair, rotation in rotations.items()),
+        key=lambda link: link.name,
+    )
     return Plan(
         tuple(
             make_site(name, site, numbers[name], transits[name], links) for name, site in sorted(settings.sites.items())
         ),
         tuple(links),
     )
+
+
+def key_rotations(settings: Settings) -> dict[tuple[str, str], int]:
+    """The linked pairs of sites, each with its key's rotation; an entry with fewer EVERY_SITE in it wins."""
+    rotations = {}
+    for link in sorted(settings.links, key=lambda link: link.ends.count(EVERY_SITE), reverse=True):
+        for one, other in pairs_of(link, settings.sites):
+            rotations[min(one, other), max(one, other)] = link.key_rotation
+    return rotations
 
 
 def pairs_of(link: LinkSettings, sites: Iterable[str]) -> list[tuple[str, str]]:
@@ -122,7 +144,7 @@ def make_site(name: str, site: SiteSettings, number: int, transit: IPv4Network, 
     )
 
 
-def make_link(settings: Settings, numbers: dict[str, int], one: str, other: str) -> LinkPlan:
+def make_link(settings: Settings, numbers: dict[str, int], one: str, other: str, rotation: int) -> LinkPlan:
     first, second = sorted((one, other), key=numbers.__getitem__)
     tunnel = tunnel_network(settings.tunnel_range, numbers[first], numbers[second])
     addresses = {first: tunnel.network_address + 1, second: tunnel.network_address + 2}
@@ -131,6 +153,7 @@ def make_link(settings: Settings, numbers: dict[str, int], one: str, other: str)
         return EndPlan(
             site=site,
             peer=peer,
+            peer_number=numbers[peer],
             interface=f"tun{numbers[peer]}",
             tunnel_address=addresses[site],
             peer_tunnel_address=addresses[peer],
@@ -138,7 +161,9 @@ def make_link(settings: Settings, numbers: dict[str, int], one: str, other: str)
             remote_prefixes=(settings.sites[peer].lan,),
         )
 
-    return LinkPlan(name=f"{first}-{second}", tunnel=tunnel, ends=(end(first, second), end(second, first)))
+    return LinkPlan(
+        name=f"{first}-{second}", tunnel=tunnel, key_rotation=rotation, ends=(end(first, second), end(second, first))
+    )
 
 
 def tunnel_network(tunnel_range: IPv4Network, lower: int, higher: int) -> IPv4Network:

@@ -59,9 +59,15 @@ def address(value: object) -> IPv4Address:
         raise PydanticCustomError("address", "is not an IPv4 address; write one like 192.168.10.53") from None
 
 
+def version(value: object) -> object:
+    """YAML reads a bare 1.4 as a number."""
+    return str(value) if isinstance(value, float) else value
+
+
 Prefix = Annotated[IPv4Network, BeforeValidator(prefix)]
 VmNetwork = Annotated[IPv4Network, BeforeValidator(vm_network)]
 Address = Annotated[IPv4Address, BeforeValidator(address)]
+Version = Annotated[Literal["1.4", "1.5", "rolling"], BeforeValidator(version)]
 Name = Annotated[str, Field(min_length=1, strict=True)]
 
 
@@ -90,6 +96,11 @@ class SiteDefaults(Model):
     admin_cidrs: tuple[Prefix, ...] = ()
     #: "strict": VyOS may forward packets of the linked LANs only; "open": of any source (0.0.0.0/0)
     anti_spoofing: Literal["strict", "open"] = "strict"
+    #: the release that the router's image is of; its command line differs a little between them
+    vyos_version: Version = "1.4"
+    #: "cloud-init": the program makes the router's SSH host key and hands it over in the user data;
+    #: "first-contact": the key is recorded when the router is first reached, and required afterwards
+    vyos_host_key: Literal["cloud-init", "first-contact"] = "cloud-init"
 
 
 class SiteSettings(SiteDefaults):
@@ -103,12 +114,16 @@ class SiteSettings(SiteDefaults):
     number: Annotated[int, Field(strict=True, ge=1)] | None = None
     #: the prefix of the network between VyOS and the Neutron router; without it, 172.31.<number>.0/28
     transit: VmNetwork | None = None
+    #: whether linked sites without a link of their own reach each other through this one
+    hub: Annotated[bool, Field(strict=True)] = False
 
 
 class LinkSettings(Model):
     """A link between two sites; EVERY_SITE in the place of one stands for all others."""
 
     ends: Annotated[tuple[Name, ...], Field(min_length=2, max_length=2)]
+    #: another number gives the link another pre-shared key
+    key_rotation: Annotated[int, Field(strict=True, ge=1)] = 1
 
 
 FULL_MESH = (LinkSettings(ends=(EVERY_SITE, EVERY_SITE)),)

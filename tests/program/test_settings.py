@@ -32,8 +32,8 @@ def without(key: str) -> Change:
 
 
 KEYS = (
-    "adminCidrs, antiSpoofing, cloud, dnsServers, externalNetwork, lan, linuxFlavor, linuxImage, linuxUser, number, transit, "
-    "vyosFlavor, vyosImage, vyosUser"
+    "adminCidrs, antiSpoofing, cloud, dnsServers, externalNetwork, hub, lan, linuxFlavor, linuxImage, linuxUser, number, transit, "
+    "vyosFlavor, vyosHostKey, vyosImage, vyosUser, vyosVersion"
 )
 FAULTS: dict[str, tuple[Change, str]] = {
     "no sites": (top(sites=None), "sites: missing; add it (a map of sites, each with its cloud and lan)"),
@@ -60,7 +60,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "unknown default": (
         lambda raw: raw["siteDefaults"].update(lan="192.168.0.0/24"),
         "siteDefaults.lan: no such key; there are adminCidrs, antiSpoofing, dnsServers, externalNetwork, linuxFlavor, "
-        "linuxImage, linuxUser, vyosFlavor, vyosImage, vyosUser",
+        "linuxImage, linuxUser, vyosFlavor, vyosHostKey, vyosImage, vyosUser, vyosVersion",
     ),
     "not a prefix": (
         tokyo(lan="tokyo"),
@@ -159,7 +159,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
     ),
     "unknown key of a link": (
         top(links=[{"ends": ["tokyo", "osaka"], "key": "x"}]),
-        "links.0.key: no such key; there are ends",
+        "links.0.key: no such key; there are ends, keyRotation",
     ),
     "link to an unknown site": (
         top(links=[{"ends": ["tokyo", "kobe"]}]),
