@@ -1,0 +1,177 @@
+"""What the provider's resources do: as functions of their properties, which are plain values here."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from vyos_provider.apply import BOOT_PATIENCE, apply
+from vyos_provider.lines import Part, difference, parse, with_key
+from vyos_provider.ssh import Access, Router, RouterError, host_key
+
+#: seconds in which a router has to answer when it is only asked whether its lines have changed
+READ_PATIENCE = 4.0
+Properties = dict[str, Any]
+Log = Callable[[str, str], Coroutine[Any, Any, None]]
+
+
+class Kind(ABC):
+    """A type of resource. `log` takes a severity ("info", "warning") and a text for the user.
+
+    None of the properties holds what is not known yet; inside a value that is partly known it stands as None.
+    """
+
+    #: outputs that are secrets
+    secret_outputs: tuple[str, ...] = ()
+    #: outputs that are not known before a create or update has been
+    computed: tuple[str, ...] = ()
+
+    async def check(self, old: Properties, new: Properties, log: Log) -> Properties:
+        """The inputs to go on with. `old`, those of the last update, is empty for a new resource."""
+        return new
+
+    def diff(self, old: Properties, new: Properties) -> list[str]:
+        """Names of the inputs for whose sake the resource has to be updated."""
+        return sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+
+    @abstractmethod
+    async def create(self, inputs: Properties, log: Log) -> Properties:
+        """Make it; its outputs."""
+
+    async def update(self, old: Properties, inputs: Properties, log: Log) -> Properties:
+        """Change it; its outputs. `old` are its inputs and outputs of before."""
+        return await self.create(inputs, log)
+
+    async def delete(self, properties: Properties, log: Log) -> None:  # noqa: B027
+        """Undo it, given its inputs and outputs."""
+
+    async def read(self, inputs: Properties, log: Log) -> Properties:
+        """The inputs as they really are."""
+        return inputs
+
+
+class PreSharedKey(Kind):
+    """256 random bits as hexadecimal digits, which neither VyOS nor swanctl.conf reads as anything else.
+
+    Input `rotation`: another number gives another key. Output `key`.
+    """
+
+    secret_outputs = computed = ("key",)
+
+    async def create(self, inputs: Properties, log: Log) -> Properties:
+        return {"key": secrets.token_hex(32)}
+
+
+class HostKey(Kind):
+    """An SSH host key (ed25519): made for a machine, or recorded from it.
+
+    Without inputs it is made. With `host` (and `machine`, for another of which it is recorded anew) it is what `host`
+    shows at the first contact, which nothing vouches for. Outputs `publicKey`, and `privateKey` in OpenSSH's format,
+    empty for a recorded one.
+    """
+
+    secret_outputs = ("privateKey",)
+    computed = ("publicKey", "privateKey")
+
+    async def create(self, inputs: Properties, log: Log) -> Properties:
+        if host := inputs.get("host"):
+            return {"publicKey": await host_key(host, BOOT_PATIENCE), "privateKey": ""}
+        key = Ed25519PrivateKey.generate()
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+        return {"publicKey": public.decode(), "privateKey": private.decode()}
+
+
+class Configuration(Kind):
+    """A part of a router's configuration.
+
+    Inputs: `lines` (`set` lines; the pre-shared key stands in them as "$PSK"), `nodes` (paths that are this part's
+    alone), `title` for messages, `machine` (on another one the lines are applied anew), `key` (the pre-shared key),
+    `connection` (`host`, `user`, `privateKey`, `hostKey`) and `removable` (whether a delete takes the nodes off the
+    router). A check adds `drift`, the lines that somebody else changed on the router, when there are any.
+    """
+
+    def __init__(self) -> None:
+        self.routers: dict[Access, Router] = {}
+
+    async def check(self, old: Properties, new: Properties, log: Log) -> Properties:
+        new = {name: value for name, value in new.items() if name != "drift"}
+        if old.get("machine") == new.get("machine") and (drift := await self.drift({**old, **connection(new)}, log)):
+            new["drift"] = [f"found on the router at {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC:", *drift]
+        return new
+
+    def diff(self, old: Properties, new: Properties) -> list[str]:
+        names = super().diff(old, new)
+        # that there is no drift any more is no change
+        return [name for name in names if name != "drift" or "drift" in new]
+
+    async def create(self, inputs: Properties, log: Log) -> Properties:
+        return await self.update({}, inputs, log)
+
+    async def update(self, old: Properties, inputs: Properties, log: Log) -> Properties:
+        # nodes of before that are no longer this part's: they go in the same commit
+        part = part_of(inputs, former=old.get("nodes", ()) if old.get("machine") == inputs.get("machine") else ())
+        await self.apply(part, inputs, log)
+        return {}
+
+    async def delete(self, properties: Properties, log: Log) -> None:
+        if properties.get("removable"):
+            await self.apply(part_of({**properties, "lines": []}), properties, log)
+
+    async def read(self, inputs: Properties, log: Log) -> Properties:
+        drift = await self.drift(inputs, log)
+        return {**inputs, "drift": drift} if drift else inputs
+
+    async def apply(self, part: Part, properties: Properties, log: Log) -> None:
+        loop = asyncio.get_running_loop()
+        said: set[asyncio.Task[None]] = set()
+
+        def report(step: str) -> None:
+            task = loop.create_task(log("info", step))
+            said.add(task)
+            task.add_done_callback(said.discard)
+
+        await apply(self.router(properties), part, properties["title"], report=report)
+
+    async def drift(self, applied: Properties, log: Log) -> list[str]:
+        """How the router differs from what was applied last; nothing when that cannot be found out now."""
+        if any(applied.get(name) is None for name in ("lines", "key", "connection")):
+            return []
+        try:
+            active = await self.router(applied).lines(READ_PATIENCE)
+        except RouterError as error:
+            await log("warning", f"{applied['title']}: whether it was changed on the router is not known: {error}")
+            return []
+        return difference(active, part_of(applied)).shown()
+
+    def router(self, properties: Properties) -> Router:
+        about = properties["connection"]
+        access = Access(about["host"], about["user"], about["privateKey"], about["hostKey"])
+        return self.routers.setdefault(access, Router(access))
+
+
+def part_of(properties: Properties, former: tuple[str, ...] | list[str] = ()) -> Part:
+    """The part of the configuration that the properties describe."""
+    nodes = dict.fromkeys([*properties["nodes"], *former])
+    lines = with_key(parse("\n".join(properties["lines"])), properties.get("key") or "")
+    return Part(lines, tuple(tuple(node.split()) for node in nodes))
+
+
+def connection(properties: Properties) -> Properties:
+    """The way to the router as it is now, where it is known."""
+    found = properties.get("connection")
+    return {"connection": found} if found and None not in found.values() else {}
+
+
+def kinds() -> dict[str, Kind]:
+    """The provider's types of resources by their names."""
+    return {"PreSharedKey": PreSharedKey(), "HostKey": HostKey(), "Configuration": Configuration()}
