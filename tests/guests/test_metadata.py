@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import getpass
 import json
 import shutil
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.guests.conftest import SCRIPTS
+from tests.guests.conftest import SCRIPTS, script
 
 pytestmark = pytest.mark.skipif(not shutil.which("jq"), reason="no jq")
 KEYS = {"first": 'ssh-ed25519 AAAA it\'s "one" $(touch stolen)', "second": "ssh-ed25519 BBBB two"}
@@ -27,8 +28,18 @@ class Guest:
     root: Path
     busybox: str
 
+    def make_router(self) -> None:
+        (self.root / "vyatta").mkdir()
+
+    def replace(self, command: str, script: str) -> None:
+        """Have the guest's reader run a script in place of a command."""
+        (self.root / "bin").mkdir()
+        (self.root / "bin" / command).write_text(f"#!/bin/sh\n{script}\n")
+        (self.root / "bin" / command).chmod(0o755)
+
     def boot(self, user_data: str = "", uuid: str = "id-1", **metadata: Any) -> subprocess.CompletedProcess[str]:
         """Read metadata and user data as at a boot."""
+        copy = script("metadata", self.root, path=f"PATH={self.root}/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         for directory in ("cloud", "home", "log"):
             (self.root / directory).mkdir(exist_ok=True)
         (self.root / "user").write_text(getpass.getuser())
@@ -43,9 +54,11 @@ class Guest:
             "HOME_DIR": f"{self.root}/home",
             "DONE_FILE": f"{self.root}/done",
             "LOG_DIR": f"{self.root}/log",
+            "SSH_DIR": f"{self.root}/ssh",
+            "VYOS_DIR": f"{self.root}/vyatta",
         }
         return subprocess.run(
-            [self.busybox, "sh", str(SCRIPTS / "metadata"), "1"],
+            [self.busybox, "sh", str(copy), "1"],
             env=environment,
             cwd=self.root,
             capture_output=True,
@@ -98,10 +111,53 @@ def test_files_and_their_modes(guest: Guest) -> None:
     assert (plain.read_text(), stat.S_IMODE(plain.stat().st_mode)) == ("x\n", 0o644)
 
 
+def test_files_in_base64_and_their_owners(guest: Guest) -> None:
+    content = bytes(range(256))
+    guest.replace("chown", f'echo "$*" >> {guest.root}/owners')
+    files = [
+        {
+            "path": f"{guest.root}/{name}",
+            "content": base64.b64encode(content).decode(),
+            "encoding": name,
+            "owner": owner,
+        }
+        for name, owner in (("b64", "vyos:users"), ("base64", "root:root"))
+    ]
+    done = guest.boot(guest.config(write_files=files))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (guest.root / "b64").read_bytes() == (guest.root / "base64").read_bytes() == content
+    assert (guest.root / "owners").read_text().splitlines()[1:] == [f"vyos:users {guest.root}/b64"]
+
+
 def test_router_commands_are_left_for_the_router(guest: Guest) -> None:
+    guest.make_router()
     lines = ["set system host-name 'a'", "delete interfaces ethernet eth0 address dhcp"]
-    assert guest.boot(guest.config(vyos_config_commands=lines)).returncode == 0
+    file = {"path": f"{guest.root}/ssh/ssh_host_ed25519_key", "content": "the key\n", "permissions": "0600"}
+    assert guest.boot(guest.config(vyos_config_commands=lines, write_files=[file])).returncode == 0
     assert (guest.root / "cloud/vyos_config_commands").read_text().splitlines() == lines
+    assert (guest.root / "ssh/ssh_host_ed25519_key").read_text() == "the key\n"
+
+
+def test_host_keys(guest: Guest) -> None:
+    keys = {"ed25519_private": "-----BEGIN-----\nsecret\n-----END-----\n", "ed25519_public": "ssh-ed25519 AAAA\n"}
+    assert guest.boot(guest.config(ssh_keys=keys)).returncode == 0
+    private, public = guest.root / "ssh/ssh_host_ed25519_key", guest.root / "ssh/ssh_host_ed25519_key.pub"
+    assert (private.read_text(), stat.S_IMODE(private.stat().st_mode)) == (keys["ed25519_private"], 0o600)
+    assert (public.read_text(), stat.S_IMODE(public.stat().st_mode)) == (keys["ed25519_public"], 0o644)
+
+
+def test_a_guest_makes_its_host_key_after_it_has_read_the_metadata() -> None:
+    """So that it makes none where the metadata brings one."""
+    boot = (SCRIPTS / "boot").read_text()
+    assert boot.index("guest/metadata") < boot.index("[ -s /etc/ssh/ssh_host_ed25519_key ] || ssh-keygen")
+
+
+def test_metadata_is_parsed_in_one_go(guest: Guest) -> None:
+    """An emulated guest needs half a second to start jq."""
+    guest.replace("jq", f'echo >> {guest.root}/starts; exec {shutil.which("jq")} "$@"')
+    files = [{"path": f"{guest.root}/{n}", "content": "x"} for n in range(3)]
+    guest.boot(guest.config(write_files=files, runcmd=["true"]))
+    assert (guest.root / "starts").read_text() == "\n"
 
 
 def test_commands_run_with_and_without_a_shell(guest: Guest) -> None:
@@ -118,18 +174,39 @@ def test_a_script_runs(guest: Guest) -> None:
     assert guest.eventually("log/user_data.log") == "ran\n"
 
 
+REFUSED = [
+    ("#cloud-config\npackages: [vim]\n", "#cloud-config must have a JSON body here"),
+    ("#cloud-config\n[]", "#cloud-config must have a JSON body here"),
+    ('#cloud-config\n{"packages": ["vim"], "runcmd": []}', "not supported here: packages"),
+    ('#cloud-config\n{"ssh_keys": {"rsa_private": "x"}}', "not supported here: ssh_keys rsa_private"),
+    ('#cloud-config\n{"write_files": [{"path": "/x", "defer": true}]}', "write_files: defer, path"),
+    ('#cloud-config\n{"write_files": [{"path": "/x", "encoding": "gz"}]}', "write_files: encoding gz"),
+    ('#cloud-config\n{"vyos_config_commands": []}', "not supported here: vyos_config_commands"),
+    ("Content-Type: multipart/mixed\n", "neither #cloud-config nor a script"),
+    ("#cloud-config\n{}" + " " * 16369, "more than 16384 bytes"),
+]
+REFUSED_ROUTER = [
+    ('#cloud-config\n{"runcmd": []}', "not supported here: runcmd"),
+    ('#cloud-config\n{"ssh_keys": {}}', "not supported here: ssh_keys"),
+    ("#!/bin/sh\n", "VyOS runs no script"),
+]
+
+
 @pytest.mark.parametrize(
-    ("user_data", "text"),
-    [
-        ("#cloud-config\npackages: [vim]\n", "user data: #cloud-config must have a JSON body here"),
-        ('#cloud-config\n{"packages": ["vim"], "runcmd": []}', "user data: not supported here: packages"),
-        ("Content-Type: multipart/mixed\n", "user data: neither #cloud-config nor a script"),
-    ],
+    ("user_data", "text", "router"),
+    [*((*case, False) for case in REFUSED), *((*case, True) for case in REFUSED_ROUTER)],
 )
-def test_other_user_data_is_refused(guest: Guest, user_data: str, text: str) -> None:
+def test_other_user_data_is_refused(guest: Guest, user_data: str, text: str, router: bool) -> None:
+    if router:
+        guest.make_router()
     done = guest.boot(user_data, public_keys=KEYS)
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, text)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, f"user data: {text}")
     assert (guest.root / "home/.ssh/authorized_keys").exists()  # one can log in and look
+
+
+def test_16384_bytes_of_user_data_are_taken(guest: Guest) -> None:
+    done = guest.boot("#cloud-config\n{}" + " " * 16367)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_user_data_is_taken_once_an_instance_and_keys_at_each_boot(guest: Guest) -> None:
