@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_openstack as openstack
 
-from components import ConfigurationError, LinkCheck, VpnLink, VpnSite, make_plan, parse_settings
+from components import ConfigurationError, LinkCheck, VpnLink, VpnSite, look_up, make_plan, parse_settings, vyos
 from components.clouds import cloud_names
 
 config = pulumi.Config()
@@ -17,16 +17,21 @@ try:
 except ConfigurationError as error:
     raise pulumi.RunError(f"the configuration cannot be used:\n{error}") from None
 
-sites = {}
-for site in plan.sites:
-    provider = openstack.Provider(site.name, cloud=site.cloud)
-    sites[site.name] = VpnSite(site.name, site, opts=pulumi.ResourceOptions(providers=[provider]))
+clouds = {site.name: openstack.Provider(site.name, cloud=site.cloud) for site in plan.sites}
+routers = vyos.Provider("routers")
+catalogues = look_up(plan.sites, clouds)
+sites = {
+    site.name: VpnSite(
+        site.name, site, catalogues[site.name], opts=pulumi.ResourceOptions(providers=[clouds[site.name], routers])
+    )
+    for site in plan.sites
+}
 
 links = {}
 for link in plan.links:
     ends = sites[link.ends[0].site], sites[link.ends[1].site]
-    joined = VpnLink(link.name, link, ends)
-    check = LinkCheck(f"{link.name}-check", joined, ends)
+    joined = VpnLink(link.name, link, ends, opts=pulumi.ResourceOptions(providers=[routers]))
+    check = LinkCheck(f"{link.name}-check", joined, ends, opts=pulumi.ResourceOptions(providers=[routers]))
     links[link.name] = {
         "tunnelAddresses": {end.site: str(end.tunnel_address) for end in link.ends},
         "mtu": joined.mtu,

@@ -1,9 +1,9 @@
 """The parts of the program: settings and plan (pure), rendering (pure), and the component resources."""
 
+from components.catalogue import SiteCatalogue, look_up
 from components.errors import ConfigurationError
 from components.link_check import LinkCheck
 from components.plan import LinkPlan, Plan, SitePlan, make_plan
-from components.router_configuration import RouterConfiguration
 from components.settings import Settings, parse_settings
 from components.vpn_link import LinkEnd, VpnLink
 from components.vpn_site import VpnSite
@@ -14,11 +14,12 @@ __all__ = [
     "LinkEnd",
     "LinkPlan",
     "Plan",
-    "RouterConfiguration",
     "Settings",
+    "SiteCatalogue",
     "SitePlan",
     "VpnLink",
     "VpnSite",
+    "look_up",
     "make_plan",
     "parse_settings",
 ]

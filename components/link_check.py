@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import pulumi
-import pulumi_command as command
+from hashlib import sha256
 
-from components import render
+import pulumi
+
+from components import render, vyos
+from components.plan import EndPlan
 from components.vpn_link import VpnLink
 from components.vpn_site import VpnSite
 
@@ -25,29 +27,29 @@ class LinkCheck(pulumi.ComponentResource):
     ) -> None:
         """`sites`: the link's sites in the plan's order."""
         super().__init__("vpn-connect:index:LinkCheck", name, {"link": link.plan.name}, opts)
-        digests = [configuration.digest for configuration in link.configurations]
-        state = [*digests, *(site.linux.id for site in sites)]
-        routers = [
-            command.remote.Command(
-                f"{name}-{site.name}-router",
-                connection=site.connection,
-                create=render.router_check(link.plan, end),
-                triggers=digests,
-                logging=command.remote.Logging.NONE,
-                opts=pulumi.ResourceOptions(parent=self, depends_on=link.applied),
-            )
-            for end, site in zip(link.plan.ends, sites, strict=True)
-        ]
+        state = [*link.lines.values(), *(site.linux.id for site in sites)]
         self.results = {}
         for end, site, peer in zip(link.plan.ends, sites, reversed(sites), strict=True):
-            script = peer.linux_address.apply(lambda target, end=end: render.lan_check(link.plan, end, target))  # type: ignore[misc]
-            check = command.remote.Command(
-                f"{name}-{site.name}-lan",
-                connection=site.linux_connection,
-                create=script,
-                triggers=state,
-                logging=command.remote.Logging.NONE,
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[*routers, site.linux, peer.linux]),
+            check = vyos.Check(
+                f"{name}-{site.name}",
+                connection=site.connection,
+                script=render.router_check(link.plan, end),
+                behind=site.linux_connection,
+                behind_script=self._lan_check(link, end, peer),
+                triggers=[digest(value) for value in state],
+                # a new key takes effect when the ends authenticate anew; one of them has to ask
+                renewal=link.plan.key_rotation,
+                renew=render.renew_keys(link.plan) if end == link.plan.ends[0] else "",
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[*link.applied, site.linux, peer.linux]),
             )
-            self.results[site.name] = check.stdout
+            self.results[site.name] = check.result
         self.register_outputs({"results": self.results})
+
+    @staticmethod
+    def _lan_check(link: VpnLink, end: EndPlan, peer: VpnSite) -> pulumi.Output[str]:
+        return peer.linux_address.apply(lambda target: render.lan_check(link.plan, end, target))
+
+
+def digest(value: pulumi.Output[str]) -> pulumi.Output[str]:
+    """Changes with the value; short."""
+    return value.apply(lambda text: sha256(text.encode()).hexdigest()[:16])

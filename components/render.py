@@ -1,17 +1,17 @@
-"""What a router is told: configuration lines, the scripts that apply and remove them, and the checks. Pure."""
+"""What a router is told: its configuration lines, its user data, and the scripts that check it. Pure."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
 import jinja2
 
 from components.plan import EndPlan, LinkPlan, SitePlan
+from components.user_data import check_user_data
 
 CHECK_LIMIT = 90  # seconds for each check; a VM may still be booting
 TEMPLATES = jinja2.Environment(
@@ -35,41 +35,64 @@ class Underlay:
     mss: str
 
 
+#: the node that tells decrypted packets, by VyOS's release
+FROM_IPSEC = {"1.4": "match-ipsec", "1.5": "match-ipsec", "rolling": "match-ipsec-in"}
+#: numbers of firewall rules: each peer's links have these many, from these many times the peer's number on
+RULES_OF_A_LINK = 1000
+
+
 def base_lines(site: SitePlan, lan_mtu: str) -> str:
     """A router's own configuration, whatever links it has. `lan_mtu` is in bytes."""
-    address = IPv4Interface((site.vyos_lan_address, site.lan.prefixlen))
-    return template("base.j2", host_name=host_name(site), site=site.name, lan_address=address, lan_mtu=lan_mtu)
+    return template(
+        "base.j2",
+        site=site,
+        host_name=host_name(site),
+        lan_address=IPv4Interface((site.vyos_lan_address, site.lan.prefixlen)),
+        lan_mtu=lan_mtu,
+        from_ipsec=FROM_IPSEC[site.vyos_version],
+    )
 
 
-def link_lines(link: LinkPlan, end: EndPlan, underlay: Underlay) -> str:
+def link_lines(link: LinkPlan, end: EndPlan, underlay: Underlay, version: str = "1.4") -> str:
     """A link's configuration at one end. The pre-shared key stands in it as "$PSK"."""
-    return template("link.j2", link=link, end=end, underlay=underlay)
+    return template(
+        "link.j2", link=link, end=end, underlay=underlay, rules=link_rules(end), from_ipsec=FROM_IPSEC[version]
+    )
 
 
-def base_nodes(lines: str) -> tuple[str, ...]:
+def base_nodes(lines: str) -> list[str]:
     """The nodes among `base_lines` that are the program's alone: its firewall rules, not an operator's beside them."""
-    return tuple(dict.fromkeys(re.findall(r"^set (firewall ipv4 \w+ filter rule \d+) ", lines, re.MULTILINE)))
+    return list(dict.fromkeys(re.findall(r"^set (firewall ipv4 \w+ filter rule \d+) ", lines, re.MULTILINE)))
 
 
-def link_nodes(link: LinkPlan, end: EndPlan) -> tuple[str, ...]:
+def link_nodes(link: LinkPlan, end: EndPlan) -> list[str]:
     """The nodes that a link owns at one end: all that `link_lines` sets lies below them."""
-    return (
+    rules = link_rules(end)
+    return [
         f"vpn ipsec site-to-site peer {link.name}",
         f"vpn ipsec ike-group {link.name}",
         f"vpn ipsec esp-group {link.name}",
         f"vpn ipsec authentication psk {link.name}",
         *(f"protocols static route {prefix}" for prefix in end.remote_prefixes),
         f"interfaces tunnel {end.interface}",
-    )
+        f"firewall ipv4 input filter rule {rules.ipip}",
+        *(f"firewall ipv4 forward filter rule {number}" for number in (*rules.to_lan, *rules.from_lan)),
+    ]
 
 
-def apply_script(title: str, owned: Sequence[str], lines: str = "") -> str:
-    """A script for the router's shell: in one commit, `owned` nodes go and `lines` come; only what differs changes.
+@dataclass(frozen=True)
+class LinkRules:
+    """The numbers of a link's firewall rules; those of forwarding with their (local, remote) prefixes."""
 
-    It reads the pre-shared key, or an empty line, from standard input, prints `committed` or `unchanged`, and ends
-    with 1 and VyOS's own words when VyOS refuses.
-    """
-    return template("apply.sh.j2", title=title, owned=owned, lines=lines.rstrip("\n"))
+    ipip: int
+    to_lan: dict[int, tuple[IPv4Network, IPv4Network]]
+    from_lan: dict[int, tuple[IPv4Network, IPv4Network]]
+
+
+def link_rules(end: EndPlan) -> LinkRules:
+    first = RULES_OF_A_LINK * end.peer_number
+    pairs = [(local, remote) for local in end.local_prefixes for remote in end.remote_prefixes]
+    return LinkRules(first, dict(enumerate(pairs, first)), dict(enumerate(pairs, first + RULES_OF_A_LINK // 2)))
 
 
 def router_check(link: LinkPlan, end: EndPlan) -> str:
@@ -82,19 +105,36 @@ def lan_check(link: LinkPlan, end: EndPlan, target: str) -> str:
     return template("check_lan.sh.j2", link=link, end=end, target=target, limit=CHECK_LIMIT)
 
 
-def user_data(site: SitePlan) -> str:
-    """cloud-init user data: what makes the router reachable, and safe until its configuration comes.
+def renew_keys(link: LinkPlan) -> str:
+    """A script for the router's shell that has both ends prove anew that they know the pre-shared key."""
+    return template("renew.sh.j2", link=link)
 
-    VyOS's cloud-init takes `vyos_config_commands` at the first boot
-    (https://docs.vyos.io/en/sagitta/automation/cloud-init.html). JSON is YAML as well.
+
+def vyos_user_data(site: SitePlan, lines: str, private_host_key: str | None, public_host_key: str | None) -> str:
+    """cloud-init user data for the router: its base configuration, so that it is never open, and its SSH host key.
+
+    VyOS's cloud-init takes `vyos_config_commands` and `write_files` at the first boot
+    (https://docs.vyos.io/en/sagitta/automation/cloud-init.html). JSON is YAML as well. ConfigurationError when it is
+    larger than a router takes.
     """
-    commands = [
-        f"set system host-name '{host_name(site)}'",
-        "set interfaces ethernet eth0 address 'dhcp'",
-        "set service ssh disable-host-validation",
-        "set service ssh disable-password-authentication",
-    ]
-    return "#cloud-config\n" + json.dumps({"vyos_config_commands": commands}) + "\n"
+    data: dict[str, object] = {"vyos_config_commands": lines.splitlines()}
+    if private_host_key:
+        path = "/etc/ssh/ssh_host_ed25519_key"
+        data["write_files"] = [
+            {"path": path, "owner": "root:root", "permissions": "0600", "content": private_host_key},
+            {"path": f"{path}.pub", "owner": "root:root", "permissions": "0644", "content": f"{public_host_key}\n"},
+        ]
+    text = "#cloud-config\n" + json.dumps(data, indent=1) + "\n"
+    check_user_data(site.name, text)
+    return text
+
+
+def linux_user_data(private_host_key: str, public_host_key: str) -> str:
+    """cloud-init user data for the Linux VM: its SSH host key
+    (https://cloudinit.readthedocs.io/en/latest/reference/modules.html#ssh).
+    """
+    keys = {"ed25519_private": private_host_key, "ed25519_public": public_host_key}
+    return "#cloud-config\n" + json.dumps({"ssh_keys": keys}) + "\n"
 
 
 def host_name(site: SitePlan) -> str:

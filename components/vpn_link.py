@@ -5,16 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 import pulumi
-import pulumi_command as command
 
-from components import render
+from components import render, vyos
 from components.mtu import link_mtu
 from components.plan import EndPlan, LinkPlan
 from components.preview import known_or
-from components.router_configuration import RouterConfiguration
-
-# 256 bits as hexadecimal digits: nothing in it that VyOS or swanctl.conf reads as something else
-NEW_KEY = "od -An -v -tx1 -N32 /dev/urandom | tr -d ' \\n'"
 
 
 class LinkEnd(Protocol):
@@ -23,6 +18,10 @@ class LinkEnd(Protocol):
     @property
     def name(self) -> str:
         """The site's name, as in the plan."""
+
+    @property
+    def version(self) -> str:
+        """VyOS's release."""
 
     @property
     def floating_ip(self) -> pulumi.Output[str]:
@@ -37,12 +36,16 @@ class LinkEnd(Protocol):
         """Bytes that a packet between the routers may have at this end."""
 
     @property
-    def connection(self) -> command.remote.ConnectionArgs:
+    def connection(self) -> vyos.Connection:
         """How the router is reached by SSH."""
 
     @property
     def machine(self) -> pulumi.Output[str]:
         """Names the router's machine; another name means that it has to be configured anew."""
+
+    @property
+    def router_vm(self) -> pulumi.Resource:
+        """The router's machine; when it is deleted, its configuration goes with it."""
 
     @property
     def ready(self) -> pulumi.Resource:
@@ -66,35 +69,29 @@ class VpnLink(pulumi.ComponentResource):
         """`ends`: the two ends in the plan's order."""
         super().__init__("vpn-connect:index:VpnLink", name, {"tunnel": str(plan.tunnel)}, opts)
         self.plan = plan
-        key = command.local.Command(
-            f"{name}-psk",
-            create=NEW_KEY,
-            logging=command.local.Logging.NONE,
-            opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["stdout"]),
-        )
+        key = vyos.PreSharedKey(f"{name}-psk", rotation=plan.key_rotation, opts=pulumi.ResourceOptions(parent=self))
         self.mtu = pulumi.Output.all(ends[0].mtu, ends[1].mtu).apply(lambda sizes: link_mtu(int(min(sizes))).lan_to_lan)
 
-        #: each end's configuration, in the plan's order
-        self.configurations: list[RouterConfiguration] = []
         #: what must be there before traffic can pass
         self.applied: list[pulumi.Resource] = []
+        #: each end's lines, by its site's name
+        self.lines: dict[str, pulumi.Output[str]] = {}
         for end_plan, end, peer in ((plan.ends[0], ends[0], ends[1]), (plan.ends[1], ends[1], ends[0])):
-            configuration = RouterConfiguration(
+            self.lines[end_plan.site] = lines = self._lines(end_plan, end, peer)
+            configuration = vyos.Configuration(
                 f"{name}-{end_plan.site}",
                 title=f"link {plan.name} at {end_plan.site}",
-                lines=self._lines(end_plan, end, peer),
-                owned=lambda _, end_plan=end_plan: render.link_nodes(plan, end_plan),  # type: ignore[misc]
+                lines=lines.apply(str.splitlines),
+                nodes=render.link_nodes(plan, end_plan),
                 machine=end.machine,
                 connection=end.connection,
-                key=pulumi.Output.secret(key.stdout),
+                key=key.key,
                 removable=True,
                 # not before the floating IPs are associated: a packet that leaves earlier pins its flow to another
                 # address for minutes (see docs/design.md)
-                needs=[end.ready],
-                opts=pulumi.ResourceOptions(parent=self),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[end.ready], deleted_with=end.router_vm),
             )
-            self.configurations.append(configuration)
-            self.applied += [configuration.applied, *end.admit(plan, end_plan, peer.floating_ip, parent=self)]
+            self.applied += [configuration, *end.admit(plan, end_plan, peer.floating_ip, parent=self)]
         self.register_outputs({"mtu": self.mtu})
 
     def _lines(self, end_plan: EndPlan, end: LinkEnd, peer: LinkEnd) -> pulumi.Output[str]:
@@ -109,7 +106,7 @@ class VpnLink(pulumi.ComponentResource):
                 tunnel_mtu=str(sizes.tunnel) if sizes else f"<MTU of {self.plan.name}>",
                 mss=str(sizes.mss) if sizes else f"<MSS of {self.plan.name}>",
             )
-            return render.link_lines(self.plan, end_plan, underlay)
+            return render.link_lines(self.plan, end_plan, underlay, end.version)
 
         return pulumi.Output.all(
             known_or(end.eth0_address, f"address of {end.name}'s eth0"),

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pulumi
-import pulumi_command as command
 import pulumi_openstack as openstack
 
-from components import render
+from components import render, vyos
+from components.catalogue import SiteCatalogue
 from components.plan import EndPlan, LinkPlan, SitePlan
 from components.preview import known_or
-from components.router_configuration import RouterConfiguration
 
-#: tries of at most so many seconds: a router boots in the time of a few, a dead one is given up after minutes
-DIAL_ATTEMPTS, DIAL_SECONDS = 60, 5
+SECRET_KEY = pulumi.ResourceOptions(additional_secret_outputs=["privateKey"])
 
 
 class VpnSite(pulumi.ComponentResource):
-    """The site's resources, all made with the component's OpenStack provider. An end that `VpnLink` can join.
+    """The site's resources, made with the component's providers for OpenStack and VyOS. An end that `VpnLink` can join.
 
     A VM's default gateway stays the Neutron router; VyOS has eth0 on a transit network of its own, where the floating
     IP leads to, and eth1 on the LAN.
@@ -35,17 +33,27 @@ class VpnSite(pulumi.ComponentResource):
     #: of the key pair that Nova made for both VMs; a secret
     private_key: pulumi.Output[str]
 
-    def __init__(self, name: str, plan: SitePlan, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, plan: SitePlan, catalogue: SiteCatalogue, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """`catalogue`: what the cloud has for the plan's image, flavor and network names."""
         super().__init__("vpn-connect:index:VpnSite", name, {"lan": str(plan.lan), "number": plan.number}, opts)
         self.plan, self.label = plan, name
-        child, lookup = pulumi.ResourceOptions(parent=self), pulumi.InvokeOptions(parent=self)
-        external = openstack.networking.get_network_output(name=plan.external_network, external=True, opts=lookup)
+        child = pulumi.ResourceOptions(parent=self)
+        # nothing is made before the catalogues of all sites are known to be complete
+        first = pulumi.ResourceOptions(parent=self, depends_on=catalogue.complete)
 
         self.lan, self.lan_subnet = self._network(
-            "lan", str(plan.lan), pool=plan.lan_pool, dns_nameservers=[str(server) for server in plan.dns_servers]
+            "lan",
+            str(plan.lan),
+            first,
+            pool=plan.lan_pool,
+            dns_nameservers=[str(server) for server in plan.dns_servers],
         )
-        transit, transit_subnet = self._network("transit", str(plan.transit))
-        self.router = openstack.networking.Router(f"{name}-router", external_network_id=external.id, opts=child)
+        transit, transit_subnet = self._network("transit", str(plan.transit), first)
+        self.router = openstack.networking.Router(
+            f"{name}-router", external_network_id=catalogue.external_network_id, opts=first
+        )
         self.lan_interface = openstack.networking.RouterInterface(
             f"{name}-router-lan", router_id=self.router.id, subnet_id=self.lan_subnet.id, opts=child
         )
@@ -53,8 +61,8 @@ class VpnSite(pulumi.ComponentResource):
             f"{name}-router-transit", router_id=self.router.id, subnet_id=transit_subnet.id, opts=child
         )
 
-        self.eth0_group = openstack.networking.SecGroup(f"{name}-eth0", opts=child)
-        self.lan_group = openstack.networking.SecGroup(f"{name}-lan", opts=child)
+        self.eth0_group = openstack.networking.SecGroup(f"{name}-eth0", opts=first)
+        self.lan_group = openstack.networking.SecGroup(f"{name}-lan", opts=first)
         for cidr in plan.admin_cidrs:
             self._allow(f"{name}-ssh-{cidr}", self.eth0_group, cidr=str(cidr), protocol="tcp", port=22)
         self._allow(f"{name}-lan-{plan.lan}", self.lan_group, cidr=str(plan.lan))
@@ -71,16 +79,26 @@ class VpnSite(pulumi.ComponentResource):
         linux_port = self._port("linux", self.lan, self.lan_subnet, self.lan_group)
         floating_ip = openstack.networking.FloatingIp(
             f"{name}-floating-ip",
-            pool=external.name,
+            pool=catalogue.external_network_name,
             port_id=eth0.id,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[transit_interface]),
         )
-        keypair = openstack.compute.Keypair(
-            f"{name}-keypair", opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["privateKey"])
-        )
+        keypair = openstack.compute.Keypair(f"{name}-keypair", opts=pulumi.ResourceOptions.merge(first, SECRET_KEY))
+        self.private_key = pulumi.Output.secret(keypair.private_key)
+        self.floating_ip, self.mtu = floating_ip.address, transit.mtu
+        self.eth0_address, self.linux_address = eth0.all_fixed_ips[0], linux_port.all_fixed_ips[0]
 
-        vyos = self._server(
-            f"{name}-vyos", plan.vyos_image, plan.vyos_flavor, keypair, [eth0, eth1], render.user_data(plan)
+        lines = known_or(self.lan.mtu, f"MTU of {name}'s LAN").apply(lambda mtu: render.base_lines(plan, mtu))
+        made_key = vyos.HostKey(f"{name}-vyos-host-key", opts=first) if plan.vyos_host_key == "cloud-init" else None
+        self.vyos = self._server(
+            f"{name}-vyos",
+            catalogue.vyos_image_id,
+            catalogue.vyos_flavor_id,
+            keypair,
+            [eth0, eth1],
+            pulumi.Output.all(lines, made_key and made_key.private_key, made_key and made_key.public_key).apply(
+                lambda known: render.vyos_user_data(plan, known[0], known[1], known[2])
+            ),
         )
         # VMs get their routes to the linked LANs by DHCP (option 121): before the first VM asks for them
         dhcp_routes = [
@@ -89,36 +107,39 @@ class VpnSite(pulumi.ComponentResource):
                 subnet_id=self.lan_subnet.id,
                 destination_cidr=str(remote),
                 next_hop=str(plan.vyos_lan_address),
-                opts=child,
+                opts=pulumi.ResourceOptions(parent=self, deleted_with=self.lan_subnet),
             )
             for remote in plan.remote_lans
         ]
+        linux_key = vyos.HostKey(f"{name}-linux-host-key", opts=first)
         self.linux = self._server(
-            f"{name}-linux", plan.linux_image, plan.linux_flavor, keypair, [linux_port], needs=dhcp_routes
+            f"{name}-linux",
+            catalogue.linux_image_id,
+            catalogue.linux_flavor_id,
+            keypair,
+            [linux_port],
+            pulumi.Output.all(linux_key.private_key, linux_key.public_key).apply(
+                lambda keys: render.linux_user_data(*keys)
+            ),
+            needs=dhcp_routes,
         )
-
-        self.floating_ip = floating_ip.address
-        self.private_key = pulumi.Output.secret(keypair.private_key)
-        self.eth0_address, self.linux_address = eth0.all_fixed_ips[0], linux_port.all_fixed_ips[0]
-        self.mtu = transit.mtu
-        router = command.remote.ProxyConnectionArgs(
-            host=self.floating_ip, user=plan.vyos_user, private_key=self.private_key
-        )
-        self.connection = self._connection(self.floating_ip, plan.vyos_user)
-        self.linux_connection = self._connection(self.linux_address, plan.linux_user, proxy=router)
 
         #: names the machine, so that a router made anew is configured anew
-        self.machine = known_or(vyos.id, f"id of {name}'s VyOS")
-        lan_mtu = known_or(self.lan.mtu, f"MTU of {name}'s LAN")
-        self.base = RouterConfiguration(
+        self.machine = known_or(self.vyos.id, f"id of {name}'s VyOS")
+        reachable = pulumi.ResourceOptions(parent=self, depends_on=[self.vyos, transit_interface, floating_ip])
+        host_key = made_key or vyos.HostKey(
+            f"{name}-vyos-host-key", host=self.floating_ip, machine=self.machine, opts=reachable
+        )
+        self.connection = self._connection(self.floating_ip, plan.vyos_user, host_key)
+        self.linux_connection = self._connection(self.linux_address, plan.linux_user, linux_key)
+        self.base = vyos.Configuration(
             f"{name}-base",
             title=f"VyOS of {name}",
-            lines=lan_mtu.apply(lambda mtu: render.base_lines(plan, mtu)),
-            owned=render.base_nodes,
+            lines=lines.apply(str.splitlines),
+            nodes=lines.apply(render.base_nodes),
             machine=self.machine,
             connection=self.connection,
-            needs=[vyos, transit_interface],
-            opts=child,
+            opts=pulumi.ResourceOptions.merge(reachable, pulumi.ResourceOptions(deleted_with=self.vyos)),
         )
         self.register_outputs(
             {
@@ -136,9 +157,19 @@ class VpnSite(pulumi.ComponentResource):
         return self.plan.name
 
     @property
+    def version(self) -> str:
+        """VyOS's release."""
+        return self.plan.vyos_version
+
+    @property
+    def router_vm(self) -> pulumi.Resource:
+        """The router's machine; when it is deleted, its configuration goes with it."""
+        return self.vyos
+
+    @property
     def ready(self) -> pulumi.Resource:
         """What must be there before a link is configured on the router."""
-        return self.base.applied
+        return self.base
 
     def admit(
         self, link: LinkPlan, end: EndPlan, peer_address: pulumi.Input[str], parent: pulumi.Resource
@@ -174,27 +205,19 @@ class VpnSite(pulumi.ComponentResource):
             ]
         return admitted
 
-    def _connection(
-        self, host: pulumi.Output[str], user: str, proxy: command.remote.ProxyConnectionArgs | None = None
-    ) -> command.remote.ConnectionArgs:
-        return command.remote.ConnectionArgs(
-            host=host,
-            user=user,
-            private_key=self.private_key,
-            dial_error_limit=DIAL_ATTEMPTS,
-            per_dial_timeout=DIAL_SECONDS,
-            proxy=proxy,
-        )
+    def _connection(self, host: pulumi.Output[str], user: str, host_key: vyos.HostKey) -> vyos.Connection:
+        return {"host": host, "user": user, "privateKey": self.private_key, "hostKey": host_key.public_key}
 
     def _network(
         self,
         role: str,
         cidr: str,
+        first: pulumi.ResourceOptions,
         pool: tuple[object, object] | None = None,
         dns_nameservers: Sequence[str] = (),
     ) -> tuple[openstack.networking.Network, openstack.networking.Subnet]:
         child = pulumi.ResourceOptions(parent=self)
-        network = openstack.networking.Network(f"{self.label}-{role}", opts=child)
+        network = openstack.networking.Network(f"{self.label}-{role}", opts=first)
         pools = [openstack.networking.SubnetAllocationPoolArgs(start=str(pool[0]), end=str(pool[1]))] if pool else None
         return network, openstack.networking.Subnet(
             f"{self.label}-{role}",
@@ -225,7 +248,9 @@ class VpnSite(pulumi.ComponentResource):
             remote_ip_prefix=cidr,
             port_range_min=port,
             port_range_max=port,
-            opts=opts or pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions.merge(
+                opts or pulumi.ResourceOptions(parent=self), pulumi.ResourceOptions(deleted_with=group)
+            ),
         )
 
     def _port(
@@ -249,24 +274,29 @@ class VpnSite(pulumi.ComponentResource):
     def _server(
         self,
         name: str,
-        image: str,
-        flavor: str,
+        image_id: pulumi.Input[str],
+        flavor_id: pulumi.Input[str],
         keypair: openstack.compute.Keypair,
         ports: Sequence[openstack.networking.Port],
-        user_data: str | None = None,
+        user_data: pulumi.Input[str],
         needs: Sequence[pulumi.Resource] = (),
     ) -> openstack.compute.Instance:
-        lookup = pulumi.InvokeOptions(parent=self)
         return openstack.compute.Instance(
             name,
             name=name,
-            image_id=openstack.images.get_image_output(name=image, most_recent=True, opts=lookup).id,
-            flavor_id=openstack.compute.get_flavor_output(name=flavor, opts=lookup).id,
+            image_id=image_id,
+            flavor_id=flavor_id,
             key_pair=keypair.name,
             networks=[openstack.compute.InstanceNetworkArgs(port=port.id) for port in ports],
             user_data=user_data,
-            # its ports cannot be on two servers
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=list(needs)),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # its ports cannot be on two servers
+                delete_before_replace=True,
+                # it is for the first boot: a router that runs is changed by its Configuration
+                ignore_changes=["userData"],
+                depends_on=list(needs),
+            ),
         )
 
     def summary(self) -> dict[str, pulumi.Input[str]]:

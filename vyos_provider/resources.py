@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vyos_provider.apply import BOOT_PATIENCE, apply
 from vyos_provider.lines import Part, difference, parse, with_key
-from vyos_provider.ssh import Access, Router, RouterError, host_key
+from vyos_provider.ssh import Access, Router, RouterError, connect, host_key, run
 
 #: seconds in which a router has to answer when it is only asked whether its lines have changed
 READ_PATIENCE = 4.0
@@ -100,8 +100,8 @@ class Configuration(Kind):
     router). A check adds `drift`, the lines that somebody else changed on the router, when there are any.
     """
 
-    def __init__(self) -> None:
-        self.routers: dict[Access, Router] = {}
+    def __init__(self, routers: Routers) -> None:
+        self.routers = routers
 
     async def check(self, old: Properties, new: Properties, log: Log) -> Properties:
         new = {name: value for name, value in new.items() if name != "drift"}
@@ -140,23 +140,63 @@ class Configuration(Kind):
             said.add(task)
             task.add_done_callback(said.discard)
 
-        await apply(self.router(properties), part, properties["title"], report=report)
+        await apply(self.routers.of(properties["connection"]), part, properties["title"], report=report)
 
     async def drift(self, applied: Properties, log: Log) -> list[str]:
         """How the router differs from what was applied last; nothing when that cannot be found out now."""
         if any(applied.get(name) is None for name in ("lines", "key", "connection")):
             return []
         try:
-            active = await self.router(applied).lines(READ_PATIENCE)
+            active = await self.routers.of(applied["connection"]).lines(READ_PATIENCE)
         except RouterError as error:
             await log("warning", f"{applied['title']}: whether it was changed on the router is not known: {error}")
             return []
         return difference(active, part_of(applied)).shown()
 
-    def router(self, properties: Properties) -> Router:
-        about = properties["connection"]
-        access = Access(about["host"], about["user"], about["privateKey"], about["hostKey"])
-        return self.routers.setdefault(access, Router(access))
+
+class Check(Kind):
+    """Scripts that tell whether something works: `script` on a router, then `behindScript` on a machine behind it.
+
+    Inputs besides: `connection` and `behind` as a Configuration's `connection`; `triggers`, any other values for whose
+    sake to look again; `renew`, a script that runs first on the router when `renewal` has another value than before.
+    Output `result`: what the second script printed. A script that ends with another status than 0 fails, with what it
+    wrote.
+    """
+
+    computed = ("result",)
+
+    def __init__(self, routers: Routers) -> None:
+        self.routers = routers
+
+    async def create(self, inputs: Properties, log: Log) -> Properties:
+        return await self.update(inputs, inputs, log)
+
+    async def update(self, old: Properties, inputs: Properties, log: Log) -> Properties:
+        router = await self.routers.of(inputs["connection"]).connection(BOOT_PATIENCE)
+        if inputs.get("renew") and old.get("renewal") != inputs["renewal"]:
+            await run(router, inputs["renew"])
+        await run(router, inputs["script"])
+        machine = await connect(access_of(inputs["behind"]), BOOT_PATIENCE, tunnel=router)
+        try:
+            return {"result": await run(machine, inputs["behindScript"])}
+        finally:
+            machine.close()
+
+
+class Routers:
+    """The routers of a run, one for each way to reach one."""
+
+    def __init__(self) -> None:
+        self.known: dict[Access, Router] = {}
+
+    def of(self, connection: Properties) -> Router:
+        access = access_of(connection)
+        return self.known.setdefault(access, Router(access))
+
+
+def access_of(connection: Properties) -> Access:
+    """A `connection` input."""
+    return Access(connection["host"], connection["user"], connection["privateKey"], connection["hostKey"])
 
 
 def part_of(properties: Properties, former: tuple[str, ...] | list[str] = ()) -> Part:
@@ -174,4 +214,10 @@ def connection(properties: Properties) -> Properties:
 
 def kinds() -> dict[str, Kind]:
     """The provider's types of resources by their names."""
-    return {"PreSharedKey": PreSharedKey(), "HostKey": HostKey(), "Configuration": Configuration()}
+    routers = Routers()
+    return {
+        "PreSharedKey": PreSharedKey(),
+        "HostKey": HostKey(),
+        "Configuration": Configuration(routers),
+        "Check": Check(routers),
+    }

@@ -48,8 +48,13 @@ class Access:
     port: int = 22
 
 
-async def connect(access: Access, patience: float) -> asyncssh.SSHClientConnection:
-    """A new connection. Tries for `patience` seconds; a wrong host key ends it at once, before anything is sent."""
+async def connect(
+    access: Access, patience: float, tunnel: asyncssh.SSHClientConnection | None = None
+) -> asyncssh.SSHClientConnection:
+    """A new connection, through `tunnel` where one is given.
+
+    Tries for `patience` seconds; a wrong host key ends it at once, before anything is sent.
+    """
     deadline, delay = asyncio.get_running_loop().time() + patience, FIRST_DELAY
     pinned = asyncssh.import_public_key(access.host_key)
     while True:
@@ -59,6 +64,7 @@ async def connect(access: Access, patience: float) -> asyncssh.SSHClientConnecti
                 return await asyncssh.connect(
                     access.host,
                     access.port,
+                    tunnel=tunnel or (),
                     username=access.user,
                     client_keys=[asyncssh.import_private_key(access.private_key)],
                     known_hosts=([pinned], [], []),
@@ -101,6 +107,19 @@ async def host_key(host: str, patience: float, port: int = 22) -> str:
         if asyncio.get_running_loop().time() >= deadline:
             raise Unreachable(f"{host} cannot be reached by SSH: {reason}")
         await asyncio.sleep(1)
+
+
+async def run(connection: asyncssh.SSHClientConnection, script: str) -> str:
+    """Run a script in the user's shell; what it prints, or RouterError with what it writes when it fails."""
+    try:
+        done = await connection.run(script, errors="replace", timeout=COMMAND_SECONDS)
+    except (OSError, asyncssh.Error) as error:
+        raise Unreachable("the SSH session ended") from error
+    except TimeoutError as error:
+        raise Unreachable(f"no answer for {COMMAND_SECONDS:.0f} s") from error
+    if done.exit_status != 0:
+        raise RouterError(f"{done.stdout!s}{done.stderr!s}".strip() or f"exit status {done.exit_status}")
+    return str(done.stdout).strip()
 
 
 @dataclass

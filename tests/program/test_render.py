@@ -12,8 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from components import render
+from components.errors import ConfigurationError
 from components.plan import EndPlan, LinkPlan, Plan, make_plan
 from components.settings import parse_settings
 from tests.program.conftest import CLOUDS, configuration
@@ -24,8 +26,13 @@ SCHEMA_CHECK = REPO.parent / "shared/vyos-schema/check.py"
 ADDRESSES = {name: (f"172.31.{n}.5", f"203.0.113.{50 + n}") for n, name in enumerate(CLOUDS, 1)}
 
 
-def plan_of(count: int) -> Plan:
-    return make_plan(parse_settings(configuration(*CLOUDS[:count]), CLOUDS))
+VERSIONS = ("1.4", "1.5", "rolling")
+
+
+def plan_of(count: int, version: str = "1.4") -> Plan:
+    raw = configuration(*CLOUDS[:count])
+    raw["siteDefaults"]["vyosVersion"] = version
+    return make_plan(parse_settings(raw, CLOUDS))
 
 
 def underlay(end: EndPlan) -> render.Underlay:
@@ -42,36 +49,37 @@ def router_lines(plan: Plan, name: str) -> str:
     """All of a router's lines: its own, then each link's."""
     site = next(site for site in plan.sites if site.name == name)
     return render.base_lines(site, "1450") + "".join(
-        render.link_lines(link, end, underlay(end)) for link, end in ends(plan, name)
+        render.link_lines(link, end, underlay(end), site.vyos_version) for link, end in ends(plan, name)
     )
 
 
-CASES = [(count, name) for count in (2, 3, 5) for name in CLOUDS[:count]]
+CASES = [(version, count, name) for version in VERSIONS for count in (2, 3, 5) for name in CLOUDS[:count]]
 
 
-@pytest.mark.parametrize(("count", "name"), CASES)
-def test_router_lines_are_the_golden_ones(count: int, name: str) -> None:
-    lines, file = router_lines(plan_of(count), name), GOLDEN / f"{count}-sites" / f"{name}.txt"
+@pytest.mark.parametrize(("version", "count", "name"), CASES)
+def test_router_lines_are_the_golden_ones(version: str, count: int, name: str) -> None:
+    lines = router_lines(plan_of(count, version), name)
+    file = GOLDEN / version / f"{count}-sites" / f"{name}.txt"
     if os.environ.get("GOLDEN") == "write":
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(lines)
     assert lines == file.read_text()
 
 
-@pytest.mark.parametrize(("count", "name"), CASES)
-def test_router_lines_follow_vyos_schema(count: int, name: str) -> None:
+@pytest.mark.parametrize(("version", "count", "name"), CASES)
+def test_router_lines_follow_vyos_schema(version: str, count: int, name: str) -> None:
     if not SCHEMA_CHECK.exists():
         pytest.skip("VyOS's schema is not here")
     checked = subprocess.run(
-        [sys.executable, str(SCHEMA_CHECK), "-", "--version", "1.4", "--strict"],
-        input=router_lines(plan_of(count), name).replace('"$PSK"', "'0123456789abcdef'"),
+        [sys.executable, str(SCHEMA_CHECK), "-", "--version", version, "--strict"],
+        input=router_lines(plan_of(count, version), name).replace('"$PSK"', "'0123456789abcdef'"),
         capture_output=True, text=True,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_each_line_is_one_set_command_with_its_value_in_quotes() -> None:
-    valueless = ("disable-host-validation", "disable-password-authentication", "match-ipsec")
+    valueless = ("disable-host-validation", "disable-password-authentication", "match-ipsec", "match-ipsec-in")
     for line in router_lines(plan_of(5), "tokyo").splitlines():
         assert re.fullmatch(r"set [^'\"]+ ('[^']+'|\"\$PSK\")", line) or line.endswith(valueless), line
 
@@ -121,13 +129,6 @@ def test_cryptography_is_what_was_promised() -> None:
         assert f"set vpn ipsec {expected}\n" in lines
 
 
-def test_removal_deletes_the_links_nodes_and_sets_nothing() -> None:
-    (link,) = plan_of(2).links
-    script = render.apply_script("removed", render.link_nodes(link, link.ends[0]))
-    lines = script.split("<<'LINES'\n")[1].split("\nLINES")[0].splitlines()
-    assert lines == [f"delete {node}" for node in render.link_nodes(link, link.ends[0])]
-
-
 def test_placeholders_stand_where_values_are_not_known_yet() -> None:
     (link,) = plan_of(2).links
     unknown = render.Underlay(
@@ -142,8 +143,7 @@ def scripts() -> dict[str, str]:
     (link,) = plan.links
     end = link.ends[0]
     return {
-        "link": render.apply_script("link", render.link_nodes(link, end), render.link_lines(link, end, underlay(end))),
-        "removal": render.apply_script("removal", render.link_nodes(link, end)),
+        "key renewal": render.renew_keys(link),
         "router check": render.router_check(link, end),
         "LAN check": render.lan_check(link, end, "192.168.20.9"),
     }
@@ -155,8 +155,29 @@ def test_scripts_are_shell(name: str) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
-def test_user_data_is_small_and_holds_no_quote_in_a_value() -> None:
-    for site in plan_of(5).sites:
-        text = render.user_data(site)
-        assert text.startswith("#cloud-config\n")
-        assert len(text.encode()) < 16384
+def test_user_data_has_the_base_configuration_and_the_host_key() -> None:
+    site = plan_of(5).sites[0]
+    text = render.vyos_user_data(site, render.base_lines(site, "1450"), "PRIVATE\nKEY\n", "ssh-ed25519 AAAA")
+    assert text.startswith("#cloud-config\n")
+    data = yaml.safe_load(text)
+    assert data["vyos_config_commands"] == render.base_lines(site, "1450").splitlines()
+    private, public = data["write_files"]
+    assert (private["path"], private["permissions"], private["content"]) == (
+        "/etc/ssh/ssh_host_ed25519_key", "0600", "PRIVATE\nKEY\n")  # fmt: skip
+    assert (public["path"], public["content"]) == ("/etc/ssh/ssh_host_ed25519_key.pub", "ssh-ed25519 AAAA\n")
+
+
+def test_user_data_without_a_made_host_key_writes_no_file() -> None:
+    site = plan_of(2).sites[0]
+    assert set(yaml.safe_load(render.vyos_user_data(site, "set a 'b'\n", None, None))) == {"vyos_config_commands"}
+
+
+def test_user_data_that_a_router_would_not_take_is_refused() -> None:
+    site = plan_of(2).sites[0]
+    with pytest.raises(ConfigurationError, match=f"sites.{site.name}"):
+        render.vyos_user_data(site, "set interfaces dummy dum0 description 'x'\n" * 500, None, None)
+
+
+def test_linux_user_data_has_the_host_key() -> None:
+    assert yaml.safe_load(render.linux_user_data("PRIVATE", "ssh-ed25519 AAAA"))["ssh_keys"] == {
+        "ed25519_private": "PRIVATE", "ed25519_public": "ssh-ed25519 AAAA"}  # fmt: skip

@@ -15,7 +15,7 @@ SECRET = "recognisable-secret"
 
 def router_lines() -> list[str]:
     """`set` lines of a whole router, with one link."""
-    golden = REPO / "tests/program/golden/2-sites/tokyo.txt"
+    golden = REPO / "tests/program/golden/1.4/2-sites/tokyo.txt"
     return [
         line.replace('"$PSK"', f"'{SECRET}'") for line in golden.read_text().splitlines() if line.startswith("set ")
     ]
