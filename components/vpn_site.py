@@ -306,7 +306,9 @@ class VpnSite(pulumi.ComponentResource):
             "eth0Address": self.eth0_address,
             "vyosLanAddress": str(self.plan.vyos_lan_address),
             "routerUser": self.plan.vyos_user,
+            "routerHostKey": self.connection["hostKey"],
             "linuxAddress": self.linux_address,
             "linuxUser": self.plan.linux_user,
+            "linuxHostKey": self.linux_connection["hostKey"],
             "lan": str(self.plan.lan),
         }
