@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from components.errors import ConfigurationError
+
 IPV4_HEADER = 20
 TCP_AND_IPV4_HEADERS = 40
 # ESP in tunnel mode with AES-GCM and a 16-byte tag (RFC 4106, RFC 4303): outer IPv4 header, SPI and sequence number
@@ -11,7 +13,10 @@ TCP_AND_IPV4_HEADERS = 40
 # header (2)
 ESP_OVERHEAD = IPV4_HEADER + 8 + 8 + 16
 ESP_TRAILER = 2
-MINIMUM = 576  # what every IPv4 host takes (RFC 791)
+# VyOS refuses a smaller tunnel interface that has IPv6, as every interface has (RFC 8200's smallest MTU). What is then
+# left between the LANs is far above the 576 of IPv4 (RFC 791).
+SMALLEST_TUNNEL = 1280
+LARGEST_TUNNEL = 16000  # VyOS takes no more
 
 
 @dataclass(frozen=True)
@@ -23,13 +28,19 @@ class LinkMtu:
     mss: int
 
 
-def link_mtu(underlay: int) -> LinkMtu:
-    """The sizes over networks with an MTU of `underlay`; ValueError when nothing useful is left."""
-    tunnel = underlay - IPV4_HEADER
-    lan_to_lan = (tunnel - ESP_OVERHEAD) // 4 * 4 - ESP_TRAILER
-    if lan_to_lan < MINIMUM:
-        raise ValueError(
-            f"a network MTU of {underlay} leaves {lan_to_lan} bytes between the LANs, less than {MINIMUM}; "
-            "raise the MTU of the transit networks"
+def link_mtu(underlay: int, link: str = "") -> LinkMtu:
+    """The sizes over networks with an MTU of `underlay`, the smaller of both ends'.
+
+    ConfigurationError, with the link's name if it is given, when IPsec has not room enough.
+    """
+    tunnel = min(underlay - IPV4_HEADER, LARGEST_TUNNEL)
+    if tunnel < SMALLEST_TUNNEL:
+        where = f"link {link}: " if link else ""
+        raise ConfigurationError(
+            [
+                f"{where}a network MTU of {underlay} leaves {tunnel} bytes in the tunnel, and VyOS needs "
+                f"{SMALLEST_TUNNEL} there; give the transit networks an MTU of {SMALLEST_TUNNEL + IPV4_HEADER} or more"
+            ]
         )
+    lan_to_lan = (tunnel - ESP_OVERHEAD) // 4 * 4 - ESP_TRAILER
     return LinkMtu(tunnel, lan_to_lan, lan_to_lan - TCP_AND_IPV4_HEADERS)

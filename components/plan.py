@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
-from itertools import combinations
 from typing import Literal
 
-from components.errors import ConfigurationError
-from components.settings import EVERY_SITE, LinkSettings, Settings, SiteSettings
-
-TRANSIT_RANGE = IPv4Network("172.31.0.0/16")
-HIGHEST_NUMBER = 254  # the transit default has the number as its third byte
+from components.conflicts import conflicts
+from components.errors import refuse
+from components.numbers import default_number, default_transit, tunnel_network
+from components.settings import Settings, SiteSettings
+from components.topology import Pair, Topology, topology
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +24,12 @@ class SitePlan:
     cloud: str
     lan: IPv4Network
     transit: IPv4Network
-    #: the LANs on the other ends of the site's links: what VyOS forwards into the LAN
+    #: the LANs that the site's links lead to, directly or through a hub: what VyOS forwards into the LAN
     remote_lans: tuple[IPv4Network, ...]
     #: prefixes that may be source addresses behind VyOS's port on the LAN (Neutron's allowed address pairs)
     address_pairs: tuple[IPv4Network, ...]
     external_network: str | None
-    #: whether sites linked with this one reach each other through it
+    #: whether linked sites without a link of their own reach each other through this one
     hub: bool
     vyos_version: Literal["1.4", "1.5", "rolling"]
     #: where the router's SSH host key comes from
@@ -69,6 +67,8 @@ class EndPlan:
     #: this end's and the other's address in the tunnel, which are the IKE identities as well
     tunnel_address: IPv4Address
     peer_tunnel_address: IPv4Address
+    #: the LANs that IPsec joins, the site's own and the peer's first; at a hub, those that it passes on to the peer as
+    #: well. Every packet that comes out of this tunnel is from a remote to a local prefix
     local_prefixes: tuple[IPv4Network, ...]
     remote_prefixes: tuple[IPv4Network, ...]
 
@@ -98,39 +98,16 @@ def make_plan(settings: Settings) -> Plan:
         name: site.number or default_number(name, settings.tunnel_range) for name, site in settings.sites.items()
     }
     transits = {name: site.transit or default_transit(numbers[name]) for name, site in settings.sites.items()}
-    faults = list(number_faults(settings, numbers)) or list(overlap_faults(settings, transits))
-    faults += link_faults(settings)
-    if faults:
-        raise ConfigurationError(faults)
-    rotations = key_rotations(settings)
-    links = sorted(
-        (make_link(settings, numbers, *pair, rotation) for pair, rotation in rotations.items()),
-        key=lambda link: link.name,
+    refuse(conflicts(settings, numbers, transits))
+    linked = topology(settings)
+    links = sorted((make_link(settings, numbers, linked, pair) for pair in linked.entries), key=lambda link: link.name)
+    sites = (
+        make_site(name, site, numbers[name], transits[name], links) for name, site in sorted(settings.sites.items())
     )
-    return Plan(
-        tuple(
-            make_site(name, site, numbers[name], transits[name], links) for name, site in sorted(settings.sites.items())
-        ),
-        tuple(links),
-    )
+    return Plan(tuple(sites), tuple(links))
 
 
-def key_rotations(settings: Settings) -> dict[tuple[str, str], int]:
-    """The linked pairs of sites, each with its key's rotation; an entry with fewer EVERY_SITE in it wins."""
-    rotations = {}
-    for link in sorted(settings.links, key=lambda link: link.ends.count(EVERY_SITE), reverse=True):
-        for one, other in pairs_of(link, settings.sites):
-            rotations[min(one, other), max(one, other)] = link.key_rotation
-    return rotations
-
-
-def pairs_of(link: LinkSettings, sites: Iterable[str]) -> list[tuple[str, str]]:
-    """The pairs of sites that a link of the settings stands for."""
-    first, second = (list(sites) if end == EVERY_SITE else [end] for end in link.ends)
-    return [(one, other) for one in first for other in second if one != other]
-
-
-def make_site(name: str, site: SiteSettings, number: int, transit: IPv4Network, links: list[LinkPlan]) -> SitePlan:
+def make_site(name: str, site: SiteSettings, number: int, transit: IPv4Network, links: Sequence[LinkPlan]) -> SitePlan:
     ends = [end for link in links for end in link.ends if end.site == name]
     remote = tuple(sorted({lan for end in ends for lan in end.remote_prefixes}))
     shared = site.model_dump(exclude={"number", "transit", "anti_spoofing"})
@@ -144,10 +121,13 @@ def make_site(name: str, site: SiteSettings, number: int, transit: IPv4Network, 
     )
 
 
-def make_link(settings: Settings, numbers: dict[str, int], one: str, other: str, rotation: int) -> LinkPlan:
-    first, second = sorted((one, other), key=numbers.__getitem__)
+def make_link(settings: Settings, numbers: Mapping[str, int], linked: Topology, pair: Pair) -> LinkPlan:
+    first, second = sorted(pair, key=numbers.__getitem__)
     tunnel = tunnel_network(settings.tunnel_range, numbers[first], numbers[second])
     addresses = {first: tunnel.network_address + 1, second: tunnel.network_address + 2}
+
+    def lans_behind(site: str, peer: str) -> tuple[IPv4Network, ...]:
+        return tuple(settings.sites[name].lan for name in (site, *linked.passed_on(site, peer)))
 
     def end(site: str, peer: str) -> EndPlan:
         return EndPlan(
@@ -157,92 +137,13 @@ def make_link(settings: Settings, numbers: dict[str, int], one: str, other: str,
             interface=f"tun{numbers[peer]}",
             tunnel_address=addresses[site],
             peer_tunnel_address=addresses[peer],
-            local_prefixes=(settings.sites[site].lan,),
-            remote_prefixes=(settings.sites[peer].lan,),
+            local_prefixes=lans_behind(site, peer),
+            remote_prefixes=lans_behind(peer, site),
         )
 
     return LinkPlan(
-        name=f"{first}-{second}", tunnel=tunnel, key_rotation=rotation, ends=(end(first, second), end(second, first))
+        name=f"{first}-{second}",
+        tunnel=tunnel,
+        key_rotation=settings.links[linked.entries[pair][0]].key_rotation,
+        ends=(end(first, second), end(second, first)),
     )
-
-
-def tunnel_network(tunnel_range: IPv4Network, lower: int, higher: int) -> IPv4Network:
-    """The /30 of a pair of numbers. Pairs are counted by the higher number first, so that no other site matters."""
-    index = (higher - 1) * (higher - 2) // 2 + lower - 1
-    return IPv4Network((int(tunnel_range.network_address) + 4 * index, 30))
-
-
-def highest_number(tunnel_range: IPv4Network) -> int:
-    """The highest site number whose links all fit into the tunnel range; below 2 when there is not room for one."""
-    networks = tunnel_range.num_addresses // 4
-    highest = 1
-    while highest < HIGHEST_NUMBER and (highest + 1) * highest // 2 <= networks:
-        highest += 1
-    return highest
-
-
-def default_number(name: str, tunnel_range: IPv4Network) -> int:
-    """A number made from the site's name alone: it stays when sites come and go."""
-    return 1 + zlib.crc32(name.encode()) % highest_number(tunnel_range)
-
-
-def default_transit(number: int) -> IPv4Network:
-    return IPv4Network((int(TRANSIT_RANGE.network_address) + 256 * min(number, HIGHEST_NUMBER), 28))
-
-
-def number_faults(settings: Settings, numbers: dict[str, int]) -> Iterator[str]:
-    highest = highest_number(settings.tunnel_range)
-    if highest < 2:
-        yield (
-            f"tunnelRange: '{settings.tunnel_range}' has no room for a link, which takes a /30; "
-            "take a shorter prefix length, like /16"
-        )
-        return
-    for name, number in sorted(numbers.items()):
-        if number > highest:
-            yield (
-                f"sites.{name}.number: {number} is too high for the tunnel range {settings.tunnel_range}; "
-                f"take one from 1 to {highest}, or a larger tunnelRange"
-            )
-    for one, other in combinations(sorted(numbers), 2):
-        if numbers[one] == numbers[other]:
-            free = next(number for number in range(1, HIGHEST_NUMBER + 2) if number not in numbers.values())
-            given = settings.sites[one].number and settings.sites[other].number
-            made = "" if given else " (numbers that are not given are made from the names)"
-            yield (
-                f"sites.{other}.number: {numbers[other]} is also {one}'s{made}; set it to one that is free, like {free}"
-            )
-
-
-def overlap_faults(settings: Settings, transits: dict[str, IPv4Network]) -> Iterator[str]:
-    """Prefixes that routers could not tell apart."""
-    prefixes = [("tunnelRange", settings.tunnel_range)]
-    for name, site in sorted(settings.sites.items()):
-        prefixes += [(f"sites.{name}.lan", site.lan), (f"sites.{name}.transit", transits[name])]
-    for (one, first), (other, second) in combinations(prefixes, 2):
-        if first.overlaps(second):
-            yield f"{other}: '{second}' overlaps {one} ({first}); take a prefix that is nowhere else in use"
-
-
-def link_faults(settings: Settings) -> Iterator[str]:
-    seen: dict[frozenset[str], int] = {}
-    for index, link in enumerate(settings.links):
-        for name in link.ends:
-            if name not in settings.sites and name != EVERY_SITE:
-                yield f"links.{index}.ends: {name!r} is not a site; there are {', '.join(sorted(settings.sites))}"
-        pair = frozenset(link.ends)
-        if EVERY_SITE in pair:
-            continue
-        if len(pair) == 1:
-            yield f"links.{index}.ends: {link.ends[0]!r} is linked with itself; name two sites"
-        elif pair in seen:
-            yield f"links.{index}.ends: {' and '.join(link.ends)} are linked by links.{seen[pair]} already; remove one"
-        seen.setdefault(pair, index)
-    names: dict[str, frozenset[str]] = {}
-    for pair in map(frozenset, combinations(sorted(settings.sites), 2)):
-        for name in {"-".join(sorted(pair)), "-".join(sorted(pair, reverse=True))}:
-            if names.setdefault(name, pair) != pair:
-                yield (
-                    f"sites: the names {', '.join(sorted(pair | names[name]))} give two links the name {name!r}; "
-                    "rename one without a hyphen"
-                )

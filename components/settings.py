@@ -2,73 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails
 
-from components.errors import ConfigurationError
+from components.errors import ConfigurationError, choices, shown
+from components.fields import (
+    AdminCidrs,
+    Cloud,
+    Login,
+    Name,
+    NameServers,
+    RouterLogin,
+    SiteName,
+    TunnelRange,
+    Version,
+    VmNetwork,
+)
 
 EVERY_SITE = "*"
-SITE_NAME = re.compile(r"[a-z][a-z0-9-]{0,29}")
-SMALLEST_NETWORK = 29  # prefix length: gateway, DHCP port, VyOS and a VM
-# "this network", loopback, link local, multicast, reserved
-NOT_FOR_VMS = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")))
 DEFAULT_TUNNEL_RANGE = IPv4Network("10.255.0.0/16")
-
-
-def prefix(value: object) -> IPv4Network:
-    """An IPv4 prefix without host bits, as `192.168.10.0/24`."""
-    if not isinstance(value, str) or "/" not in value:
-        raise PydanticCustomError("prefix", "is not an IPv4 prefix; write one like 192.168.10.0/24")
-    try:
-        return IPv4Network(value)
-    except ValueError:
-        pass
-    try:
-        network = IPv4Network(value, strict=False)
-    except ValueError:
-        raise PydanticCustomError("prefix", "is not an IPv4 prefix; write one like 192.168.10.0/24") from None
-    raise PydanticCustomError("host_bits", "has bits set behind the prefix; write {network}", {"network": str(network)})
-
-
-def vm_network(value: object) -> IPv4Network:
-    """A prefix that a Neutron subnet with VMs can have."""
-    network = prefix(value)
-    if network.prefixlen > SMALLEST_NETWORK:
-        raise PydanticCustomError(
-            "too_small", "is too small for a router, DHCP, VyOS and a VM; take /29 or a shorter prefix length"
-        )
-    if any(network.overlaps(special) for special in NOT_FOR_VMS):
-        raise PydanticCustomError(
-            "special",
-            "is a range that VMs cannot use (RFC 6890); take one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
-        )
-    return network
-
-
-def address(value: object) -> IPv4Address:
-    """A single IPv4 address."""
-    try:
-        return IPv4Address(value if isinstance(value, str) else "")
-    except ValueError:
-        raise PydanticCustomError("address", "is not an IPv4 address; write one like 192.168.10.53") from None
-
-
-def version(value: object) -> object:
-    """YAML reads a bare 1.4 as a number."""
-    return str(value) if isinstance(value, float) else value
-
-
-Prefix = Annotated[IPv4Network, BeforeValidator(prefix)]
-VmNetwork = Annotated[IPv4Network, BeforeValidator(vm_network)]
-Address = Annotated[IPv4Address, BeforeValidator(address)]
-Version = Annotated[Literal["1.4", "1.5", "rolling"], BeforeValidator(version)]
-Name = Annotated[str, Field(min_length=1, strict=True)]
 
 
 class Model(BaseModel):
@@ -86,28 +43,28 @@ class SiteDefaults(Model):
     linux_image: Name = "linux"
     linux_flavor: Name = "linux"
     #: the login that cloud-init gives the key pair's key
-    vyos_user: Name = "vyos"
-    linux_user: Name = "debian"
-    #: name of the network with the floating IPs; without it, the only external network that the project sees
-    external_network: Name | None = None
-    #: name servers that DHCP hands out on the LAN; without any, Neutron's own
-    dns_servers: tuple[Address, ...] = ()
-    #: where SSH to the routers is allowed from, the machine that runs `pulumi` among them
-    admin_cidrs: tuple[Prefix, ...] = ()
-    #: "strict": VyOS may forward packets of the linked LANs only; "open": of any source (0.0.0.0/0)
-    anti_spoofing: Literal["strict", "open"] = "strict"
+    vyos_user: RouterLogin = "vyos"
+    linux_user: Login = "debian"
     #: the release that the router's image is of; its command line differs a little between them
     vyos_version: Version = "1.4"
     #: "cloud-init": the program makes the router's SSH host key and hands it over in the user data;
     #: "first-contact": the key is recorded when the router is first reached, and required afterwards
     vyos_host_key: Literal["cloud-init", "first-contact"] = "cloud-init"
+    #: name of the network with the floating IPs; without it, the only external network that the project sees
+    external_network: Name | None = None
+    #: name servers that DHCP hands out on the LAN; without any, Neutron's own
+    dns_servers: NameServers = ()
+    #: where SSH to the routers is allowed from, the machine that runs `pulumi` among them
+    admin_cidrs: AdminCidrs = ()
+    #: "strict": VyOS may forward packets of the linked LANs only; "open": of any source (0.0.0.0/0)
+    anti_spoofing: Literal["strict", "open"] = "strict"
 
 
 class SiteSettings(SiteDefaults):
     """One site."""
 
     #: the cloud's name in clouds.yaml
-    cloud: Name
+    cloud: Cloud
     #: the prefix of the network for the VMs
     lan: VmNetwork
     #: between 1 and what the tunnel range holds; without it, made from the site's name
@@ -132,11 +89,12 @@ FULL_MESH = (LinkSettings(ends=(EVERY_SITE, EVERY_SITE)),)
 class Settings(Model):
     """The whole configuration."""
 
-    sites: Annotated[dict[str, SiteSettings], Field(min_length=1)]
+    site_defaults: SiteDefaults = SiteDefaults()
+    sites: Annotated[dict[SiteName, SiteSettings], Field(min_length=1)]
     #: without this key, every site is linked with every other
     links: tuple[LinkSettings, ...] = FULL_MESH
     #: each link takes a /30 of it
-    tunnel_range: Prefix = DEFAULT_TUNNEL_RANGE
+    tunnel_range: TunnelRange = DEFAULT_TUNNEL_RANGE
 
 
 def parse_settings(raw: Mapping[str, Any], clouds: Collection[str]) -> Settings:
@@ -146,80 +104,47 @@ def parse_settings(raw: Mapping[str, Any], clouds: Collection[str]) -> Settings:
     values is `make_plan`'s.
     """
     given = {key: value for key, value in raw.items() if value is not None}
-    defaults = given.pop("siteDefaults", {})
-    faults = check(SiteDefaults, defaults, "siteDefaults")
-    sites = given.get("sites")
-    if not faults and isinstance(sites, Mapping):
-        given["sites"] = {
-            name: {**defaults, **site} if isinstance(site, Mapping) else site for name, site in sites.items()
-        }
-    faults += check(Settings, given, "")
-    if isinstance(sites, Mapping):
-        faults += [fault for name, site in sites.items() for fault in site_faults(name, site, defaults, clouds)]
-    if faults:
-        raise ConfigurationError(faults)
-    return Settings.model_validate(given)
-
-
-def site_faults(name: str, site: Any, defaults: Any, clouds: Collection[str]) -> list[str]:
-    """What pydantic cannot see of one site."""
-    faults = []
-    if not SITE_NAME.fullmatch(name):
-        faults.append(
-            f"sites: {name!r} cannot name a site, since VyOS and Nova have names made from it; "
-            "take at most 30 lower-case letters, digits and hyphens, a letter first"
-        )
-    if not isinstance(site, Mapping):
-        return faults
-    cloud = site.get("cloud")
-    if isinstance(cloud, str) and cloud and cloud not in clouds:
-        known = (
-            f"it has {', '.join(sorted(clouds))}" if clouds else "no clouds.yaml was found; see OS_CLIENT_CONFIG_FILE"
-        )
-        faults.append(f"sites.{name}.cloud: {cloud!r} is not in clouds.yaml; {known}")
-    merged = {**defaults, **site} if isinstance(defaults, Mapping) else site
-    if not merged.get("adminCidrs"):
-        faults.append(
-            f"sites.{name}.adminCidrs: none given, here or in siteDefaults; VyOS is configured over SSH, "
-            "so name the network that `pulumi` runs in, like 198.51.100.7/32"
-        )
-    return faults
-
-
-def check(model: type[Model], value: Any, at: str) -> list[str]:
     try:
-        model.model_validate(value)
+        settings = Settings.model_validate(given, context=clouds)
     except ValidationError as error:
-        return [describe(model, details, at) for details in error.errors(include_url=False)]
-    return []
+        raise ConfigurationError(map(describe, error.errors(include_url=False))) from None
+    sites = {name: with_defaults(site, settings.site_defaults) for name, site in settings.sites.items()}
+    return settings.model_copy(update={"sites": sites})
 
 
-def describe(model: type[Model], error: ErrorDetails, at: str) -> str:
+def with_defaults(site: SiteSettings, defaults: SiteDefaults) -> SiteSettings:
+    """The site, with the defaults that are given in the place of what it does not give itself."""
+    inherited = defaults.model_fields_set - site.model_fields_set
+    return site.model_copy(update={field: getattr(defaults, field) for field in inherited})
+
+
+def describe(error: ErrorDetails) -> str:
     """One fault in our words: the field, the value, the fix."""
-    where = ".".join(str(part) for part in (at, *error["loc"]) if part != "")
-    field, value, context = where.rpartition(".")[2], error["input"], error.get("ctx", {})
+    where = ".".join(str(part) for part in error["loc"])
+    field, value = where.rpartition(".")[2], error["input"]
     match error["type"]:
-        case "prefix" | "host_bits" | "too_small" | "special" | "address":
-            return f"{where}: {value!r} {error['msg']}"
+        case "fault" if field == "[key]":
+            return f"{error['loc'][0]}: {shown(value)} {error['msg']}"
+        case "fault":
+            return f"{where}: {shown(value)} {error['msg']}"
         case "missing":
-            return f"{where}: missing; add it ({NEEDED.get(field, 'see the configuration reference in README.md')})"
+            return f"{where}: missing; add it ({NEEDED[field]})"
         case "extra_forbidden":
-            known = ", ".join(sorted(to_camel(name) for name in model_at(model, error["loc"]).model_fields))
-            return f"{where}: no such key; there are {known}"
+            return f"{where}: no such key; {choices(field, known_keys(error['loc']))}"
         case "literal_error":
-            return f"{where}: {value!r} is not one of the choices; write {context['expected']}"
+            return f"{where}: {shown(value)} is not one of the choices; write {error['ctx']['expected']}"
+        case "bool_type":
+            return f"{where}: {shown(value)} is not true or false; write one of these"
         case "int_type" | "greater_than_equal":
-            return f"{where}: {value!r} is not a site number; take a whole number from 1"
+            return f"{where}: {shown(value)} is not {NUMBERS[field]}"
         case "too_short" | "too_long" if field == "ends":
-            return f"{where}: {value!r} has {len(value)} sites; a link joins exactly 2"
+            return f"{where}: {shown(value)} has {len(value)} sites; a link joins exactly 2"
         case "too_short":
             return f"{where}: nothing given; add a site with its cloud and lan"
-        case "string_type" | "string_too_short":
-            return f"{where}: {value!r} is not a name; write a text"
         case "dict_type" | "model_type":
-            return f"{where}: {value!r} is not an object; write keys and values below it"
+            return f"{where}: {shown(value)} is not an object; write keys and values below it"
         case _:
-            return f"{where}: {value!r} is not a list; write one like [a, b]"
+            return f"{where}: {shown(value)} is not a list; write one like [a, b]"
 
 
 NEEDED = {
@@ -228,10 +153,14 @@ NEEDED = {
     "ends": "the two sites, like [tokyo, osaka]",
     "sites": "a map of sites, each with its cloud and lan",
 }
+NUMBERS = {
+    "number": "a site number; take a whole number from 1",
+    "keyRotation": "a key's number; take a whole number from 1, another one for another key",
+}
 
 
-def model_at(model: type[Model], location: tuple[int | str, ...]) -> type[Model]:
-    """The model that an unknown key's parent has."""
-    if model is Settings and len(location) > 1:
-        return SiteSettings if location[0] == "sites" else LinkSettings
-    return model
+def known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that there are beside an unknown one."""
+    models: dict[str, type[Model]] = {"sites": SiteSettings, "links": LinkSettings, "siteDefaults": SiteDefaults}
+    model = models[str(location[0])] if len(location) > 1 else Settings
+    return [to_camel(field) for field in model.model_fields]

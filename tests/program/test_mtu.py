@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from components.errors import ConfigurationError
 from components.mtu import LinkMtu, link_mtu
 
 
@@ -21,9 +22,18 @@ def test_sizes_over_an_underlay(underlay: int, expected: LinkMtu) -> None:
     assert link_mtu(underlay) == expected
 
 
-def test_a_network_that_leaves_nothing_is_refused() -> None:
-    link_mtu(652)
-    with pytest.raises(
-        ValueError, match=r"a network MTU of 648 leaves 574 bytes between the LANs, less than 576; raise the MTU"
-    ):
-        link_mtu(648)
+@pytest.mark.parametrize(
+    ("link", "where"), [("", ""), ("tokyo-osaka", "link tokyo-osaka: ")], ids=["without a link", "with a link"]
+)
+def test_a_network_that_leaves_too_little_is_refused(link: str, where: str) -> None:
+    assert link_mtu(1300, link) == LinkMtu(1280, 1226, 1186)
+    with pytest.raises(ConfigurationError) as caught:
+        link_mtu(1299, link)
+    assert str(caught.value) == (
+        f"{where}a network MTU of 1299 leaves 1279 bytes in the tunnel, and VyOS needs 1280 there; "
+        "give the transit networks an MTU of 1300 or more"
+    )
+
+
+def test_a_tunnel_is_no_larger_than_vyos_takes() -> None:
+    assert link_mtu(65535).tunnel == 16000
