@@ -21,9 +21,13 @@ from lab.openstack.site import RunningSite
 from lab.sites import INTERNET, SITES
 from toolchain.paths import REPO
 
+#: the modules that share the running stack: the last one destroys it
+ORDER = ("test_end_to_end", "test_router_trust", "test_faults", "test_mesh", "test_teardown", "test_lab_lifecycle")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without root or Linux the lab's tests are skipped, but never in CI."""
+    """The order of the modules. Without root or Linux the lab's tests are skipped, but never in CI."""
+    items.sort(key=lambda item: ORDER.index(item.path.stem) if item.path.stem in ORDER else -1)
     if os.environ.get("CI") == "true" or (os.geteuid() == 0 and sys.platform == "linux"):
         return
     for item in items:
@@ -78,10 +82,19 @@ class Stack:
         exported = json.loads(self.pulumi("stack", "export"))
         return list(exported["deployment"].get("resources", ()))
 
+    def resource(self, kind: str, name: str) -> dict[str, Any]:
+        """A resource as the state has it, by the last part of its type and its name."""
+        (found,) = [one for one in self.resources() if one["urn"].endswith(f":{kind}::{name}")]
+        return dict(found)
+
     def urn(self, kind: str, name: str) -> str:
-        """The URN of a resource, by the last part of its type and its name."""
-        (found,) = [one["urn"] for one in self.resources() if one["urn"].endswith(f":{kind}::{name}")]
-        return str(found)
+        """A resource's URN."""
+        return str(self.resource(kind, name)["urn"])
+
+    def configuration(self, key: str) -> Any:
+        """A value of the configuration in use."""
+        found = yaml.safe_load(Path(self.environment["PULUMI_OPTION_CONFIG_FILE"]).read_text())
+        return found["config"].get(f"vpn-connect:{key}")
 
     def configure(self, **keys: Any) -> None:
         """Use the committed configuration with other values."""
@@ -92,7 +105,7 @@ class Stack:
         self.environment["PULUMI_OPTION_CONFIG_FILE"] = str(own)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def tokyo_osaka(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack, with nothing in it at first; it is there again afterwards if it was there before."""
     inside = stack.prepare()
@@ -105,7 +118,7 @@ def tokyo_osaka(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     made.up() if was_there else made.pulumi("destroy", "--yes", "--skip-preview")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running(tokyo_osaka: Stack) -> Stack:
     """The stack after its first `up`."""
     tokyo_osaka.pulumi("preview", "--diff")

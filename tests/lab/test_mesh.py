@@ -1,0 +1,68 @@
+"""A third site joins a mesh that runs, and leaves it again: the link that was there is not touched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lab import control
+from lab.machines import Machines
+from lab.sites import INTERNET
+from tests.lab.conftest import Stack
+from tests.lab.routers import associations, commands, ping
+
+pytestmark = pytest.mark.lab
+NAGOYA = {"cloud": "nagoya", "lan": "192.168.30.0/24", "number": 3}
+
+
+@pytest.fixture(scope="module")
+def nagoya(running: Stack) -> Iterator[None]:
+    """The third cloud; its resources are destroyed before it is stopped."""
+    control.up(["nagoya"])
+    running.environment.update(control.client_environment())
+    yield
+    control.down(["nagoya"])
+
+
+def sites(running: Stack) -> dict[str, Any]:
+    return dict(running.configuration("sites"))
+
+
+def test_a_third_site_joins_and_leaves(running: Stack, nagoya: None) -> None:
+    pair = sites(running)
+    link = running.configuration("links") or [{"ends": ["tokyo", "osaka"]}]
+    before = {one["urn"]: one.get("inputs") for one in running.resources()}
+    sas = spis(running)
+    running.configure(sites={**pair, "nagoya": NAGOYA}, links=[*link, {"ends": ["nagoya", "*"]}])
+    shown = running.up()
+    changed = set(re.findall(r"(\S+) (?:updat|delet|replac)ed \(", shown))
+    assert changed == {"tokyo-eth1", "osaka-eth1"}, "only the address pairs grow"
+    opened = Machines(running.outputs(), INTERNET)
+    try:
+        assert spis(running) >= sas, "the link between Tokyo and Osaka has kept its security associations"
+        for site, peer in (("nagoya", "tokyo"), ("osaka", "nagoya")):
+            assert "3 received" in ping(opened, running, site, peer).stdout
+        assert len(re.findall("ESTABLISHED", associations(opened, "nagoya"))) == 2
+        running.up("--expect-no-changes")
+        running.configure(sites=pair, links=link)
+        gone = running.up()
+        assert set(re.findall(r"(\S+) (?:updat|replac)ed \(", gone)) == {"tokyo-eth1", "osaka-eth1"}
+        assert {one["urn"] for one in running.resources()} == set(before)
+        assert spis(running) >= sas
+        for site in ("tokyo", "osaka"):
+            assert "nagoya" not in commands(opened, site)
+    finally:
+        opened.close()
+
+
+def spis(running: Stack) -> set[str]:
+    """The IKE SPIs of the link between Tokyo and Osaka."""
+    opened = Machines(running.outputs(), INTERNET)
+    try:
+        about = opened.run("tokyo", "router", "sudo swanctl --list-sas --ike tokyo-osaka").stdout
+        return set(re.findall(r"[0-9a-f]{16}_[ir]", about))
+    finally:
+        opened.close()
