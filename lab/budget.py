@@ -10,9 +10,10 @@ PHASES = (
     ("openstack:compute/instance", "servers until ACTIVE"),
     ("openstack:compute", "networks, ports, floating IPs, keys"),
     ("openstack:networking", "networks, ports, floating IPs, keys"),
-    ("vpn-connect:index:VpnSite$vpn-connect:index:RouterConfiguration$command", "routers booted and reached by SSH"),
-    ("vpn-connect:index:VpnLink$vpn-connect:index:RouterConfiguration$command", "links configured"),
-    ("vpn-connect:index:LinkCheck$command:remote", "traffic verified"),
+    ("vyos:index:HostKey", "networks, ports, floating IPs, keys"),
+    ("vpn-connect:index:VpnSite$vyos:index:Configuration", "routers booted and reached by SSH"),
+    ("vpn-connect:index:VpnLink$vyos:index:Configuration", "links configured"),
+    ("vpn-connect:index:LinkCheck$vyos:index:Check", "traffic verified"),
 )
 
 

@@ -95,16 +95,14 @@ class Machines:
         if (site, role) not in self._open:
             about = self._sites[site]
             jump = await self._connect(site, "router") if role == "linux" else ()
-            host, user = (
-                (about["linuxAddress"], about["linuxUser"])
-                if role == "linux"
-                else (about["floatingIp"], about["routerUser"])
-            )
+            host = about["linuxAddress"] if role == "linux" else about["floatingIp"]
+            host_key = asyncssh.import_public_key(about[f"{role}HostKey"])
             self._open[site, role] = await asyncssh.connect(
                 host,
-                username=user,
+                username=about[f"{role}User"],
                 client_keys=[asyncssh.import_private_key(self._keys[site])],
-                known_hosts=None,
+                known_hosts=([host_key], [], []),
+                server_host_key_algs=[host_key.get_algorithm()],
                 config=None,
                 agent_path=None,
                 tunnel=jump,
