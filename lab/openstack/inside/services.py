@@ -37,10 +37,10 @@ SERVICES = {
 FAMILIES = {
     "nova": "nova.cmd.api nova.cmd.compute nova.cmd.conductor nova.cmd.scheduler nova.compute.manager"
     " nova.conductor.manager nova.scheduler.manager nova.virt.libvirt.driver nova.api.openstack.compute.routes",
-    "neutron": "neutron.cmd.eventlet.server neutron.cmd.eventlet.agents.l3 neutron.cmd.eventlet.agents.dhcp"
-    " neutron.cmd.eventlet.agents.metadata neutron.cmd.eventlet.plugins.linuxbridge_neutron_agent"
-    " neutron.plugins.ml2.plugin neutron.services.l3_router.l3_router_plugin"
-    " neutron.agent.l3.agent neutron.agent.dhcp.agent",
+    "neutron": "selectin_loading neutron.cmd.eventlet.server neutron.cmd.eventlet.agents.l3"
+    " neutron.cmd.eventlet.agents.dhcp neutron.cmd.eventlet.agents.metadata"
+    " neutron.cmd.eventlet.plugins.linuxbridge_neutron_agent neutron.plugins.ml2.plugin"
+    " neutron.services.l3_router.l3_router_plugin neutron.agent.l3.agent neutron.agent.dhcp.agent",
     "privsep": "plain_subprocess oslo_privsep.daemon"
     " neutron.privileged.agent.linux.ip_lib neutron.privileged.agent.linux.dhcp"
     " neutron.privileged.agent.linux.netlink_lib neutron.privileged.agent.linux.utils nova.privsep.fs"
