@@ -41,9 +41,3 @@ def shown(value: object) -> str:
             return f"[{', '.join(map(shown, value))}]"
     text = repr(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
-
-
-def missing(field: str, kind: str, value: str, cloud: str, available: Collection[str]) -> str:
-    """The fault of a name that a cloud does not know, like an image's; `available` are those that it has."""
-    known = choices(value, available) if available else f"the project sees no {kind} at all; make one, or ask for it"
-    return f"{field}: there is no {kind} {value!r} in the cloud {cloud}; {known}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.errors import ConfigurationError, choices, missing, refuse, shown
+from components.errors import ConfigurationError, choices, refuse, shown
 
 
 def test_nothing_is_refused_without_a_fault() -> None:
@@ -38,15 +38,3 @@ def test_choices(value: str, known: list[str], text: str) -> None:
 )
 def test_shown(value: object, text: str) -> None:
     assert shown(value) == text
-
-
-@pytest.mark.parametrize(
-    ("available", "text"),
-    [
-        (["vyos-1.4", "debian-12"], "there are debian-12, vyos-1.4 (did you mean vyos-1.4?)"),
-        ([], "the project sees no image at all; make one, or ask for it"),
-    ],
-)
-def test_missing(available: list[str], text: str) -> None:
-    message = missing("sites.tokyo.vyosImage", "image", "vyos", "tokyo-cloud", available)
-    assert message == f"sites.tokyo.vyosImage: there is no image 'vyos' in the cloud tokyo-cloud; {text}"
