@@ -90,9 +90,11 @@ class LinkRules:
 
 
 def link_rules(end: EndPlan) -> LinkRules:
+    """From the LAN comes only what is this site's own; what a hub passes on comes out of another tunnel."""
     first = RULES_OF_A_LINK * end.peer_number
-    pairs = [(local, remote) for local in end.local_prefixes for remote in end.remote_prefixes]
-    return LinkRules(first, dict(enumerate(pairs, first)), dict(enumerate(pairs, first + RULES_OF_A_LINK // 2)))
+    to_lan = [(local, remote) for local in end.local_prefixes for remote in end.remote_prefixes]
+    from_lan = [(end.local_prefixes[0], remote) for remote in end.remote_prefixes]
+    return LinkRules(first, dict(enumerate(to_lan, first)), dict(enumerate(from_lan, first + RULES_OF_A_LINK // 2)))
 
 
 def router_check(link: LinkPlan, end: EndPlan) -> str:

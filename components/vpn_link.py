@@ -70,7 +70,9 @@ class VpnLink(pulumi.ComponentResource):
         super().__init__("vpn-connect:index:VpnLink", name, {"tunnel": str(plan.tunnel)}, opts)
         self.plan = plan
         key = vyos.PreSharedKey(f"{name}-psk", rotation=plan.key_rotation, opts=pulumi.ResourceOptions(parent=self))
-        self.mtu = pulumi.Output.all(ends[0].mtu, ends[1].mtu).apply(lambda sizes: link_mtu(int(min(sizes))).lan_to_lan)
+        self.mtu = pulumi.Output.all(ends[0].mtu, ends[1].mtu).apply(
+            lambda sizes: link_mtu(int(min(sizes)), plan.name).lan_to_lan
+        )
 
         #: what must be there before traffic can pass
         self.applied: list[pulumi.Resource] = []
@@ -99,7 +101,11 @@ class VpnLink(pulumi.ComponentResource):
 
         def rendered(known: list[str]) -> str:
             source_address, remote, *underlays = known
-            sizes = link_mtu(min(map(int, underlays))) if all(size.isdigit() for size in underlays) else None
+            sizes = (
+                link_mtu(min(map(int, underlays)), self.plan.name)
+                if all(size.isdigit() for size in underlays)
+                else None
+            )
             underlay = render.Underlay(
                 source_address=source_address,
                 remote=remote,

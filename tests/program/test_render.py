@@ -129,6 +129,27 @@ def test_cryptography_is_what_was_promised() -> None:
         assert f"set vpn ipsec {expected}\n" in lines
 
 
+def test_a_hub_lets_through_between_tunnels_and_no_stranger_in_from_its_lan() -> None:
+    raw = configuration(*CLOUDS[:3])
+    raw["sites"]["tokyo"]["hub"] = True
+    raw["links"] = [{"ends": ["tokyo", "*"]}]
+    plan = make_plan(parse_settings(raw, CLOUDS))
+    link, end = next(one for one in ends(plan, "tokyo") if one[1].peer == "osaka")
+    lines = [line for line in render.link_lines(link, end, underlay(end)).splitlines() if "forward filter" in line]
+    pairs = {
+        number: tuple(
+            next(line.split("'")[1] for line in lines if f" rule {number} {field}" in line)
+            for field in ("inbound-interface", "source", "destination")
+        )
+        for number in dict.fromkeys(line.split(" rule ")[1].split()[0] for line in lines)
+    }
+    assert pairs == {
+        "2000": ("tun2", "192.168.20.0/24", "192.168.10.0/24"),
+        "2001": ("tun2", "192.168.20.0/24", "192.168.30.0/24"),
+        "2500": ("eth1", "192.168.10.0/24", "192.168.20.0/24"),
+    }
+
+
 def test_placeholders_stand_where_values_are_not_known_yet() -> None:
     (link,) = plan_of(2).links
     unknown = render.Underlay(
