@@ -12,6 +12,7 @@ PLACES = {
     "script-template": (["opt/vyatta/etc/functions/script-template"], 0o644),
     "vyatta-op-cmd-wrapper": (["opt/vyatta/bin/vyatta-op-cmd-wrapper"], 0o755),
     "my_command": (["opt/vyatta/sbin/my_set", "opt/vyatta/sbin/my_delete", "opt/vyatta/sbin/my_commit"], 0o755),
+    "config-mgmt": (["usr/bin/config-mgmt"], 0o755),
     "configd": (["usr/libexec/vyos-standin/configd"], 0o755),
     "boot-hook": (["usr/libexec/guest/boot.d/vyos-standin"], 0o755),
     "strongswan.conf": (["etc/strongswan.d/guest.conf"], 0o644),

@@ -7,6 +7,7 @@ command that contains the text in its file `fail` fails.
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 from lab.router.vyos_standin.__main__ import main
@@ -32,12 +33,22 @@ class Recorder(System):
         """From now on have commands fail that contain a text; none if it is empty."""
         (self.root / "fail").write_text(text)
 
+    def hold(self, text: str) -> None:
+        """From now on have commands wait that contain a text, until another is given; none if it is empty."""
+        (self.root / "hold").write_text(text)
+
+    def held(self, command: str) -> bool:
+        text = super().read(str(self.root / "hold"))
+        return bool(text) and text in command
+
     def note(self, command: str) -> None:
         with (self.root / "log").open("a") as file:
             file.write(command + "\n")
         broken = super().read(str(self.root / "fail"))
         if broken and broken in command:
             raise CommandFailed(f"{command}: broken")
+        while self.held(command):
+            time.sleep(0.01)
 
     def run(self, *command: str, check: bool = True) -> str:
         self.note(" ".join(command))

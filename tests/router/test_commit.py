@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import stat
 import threading
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.router.vyos_standin.daemon import BOOT_FILE, LOCKED, Daemon
+from lab.router.vyos_standin.config import parse_boot
+from lab.router.vyos_standin.daemon import BOOT_FILE, BOOT_LOG, FAILED, LOCKED, TO_STDERR, Daemon
 from tests.router.conftest import SECRET, router_lines
 from tests.router.recorder import Recorder
 
@@ -23,7 +23,7 @@ class Session:
 
     def __init__(self, daemon: Daemon) -> None:
         self.daemon = daemon
-        self.id = daemon.answer("open", "", [str(os.getpid())])[1]
+        self.id = daemon.answer("open", "", [])[1]
 
     def __call__(self, operation: str, line: str = "") -> tuple[int, str]:
         return self.daemon.answer(operation, self.id, shlex.split(line))
@@ -68,7 +68,7 @@ def test_a_first_boot_asks_by_dhcp_and_has_ssh(system: Recorder) -> None:
         "\n".join(["set interfaces ethernet eth0 address 'dhcp'", "set service ssh", "set system host-name 'vyos'"]),
     )
     assert system.log == ["hostname vyos", "ip link set eth0 up", "start dhcp eth0"]  # the lease sets the MTU
-    assert system.read(BOOT_FILE) == ""
+    assert parse_boot(system.read(BOOT_FILE)) == daemon.running  # VyOS's image has saved this, too
 
 
 def test_first_boot_commands_are_committed_and_saved(system: Recorder) -> None:
@@ -76,12 +76,29 @@ def test_first_boot_commands_are_committed_and_saved(system: Recorder) -> None:
     daemon.boot(
         [
             "set system host-name 'router-a'",
-            "delete interfaces ethernet eth0 address dhcp",
-            "set bogus 1",
+            "delete interfaces ethernet eth0 address 'dhcp'",
+            "set bogus '1'",
+            "set system name-server 192.0.2.1",
+            "set interfaces tunnel 'tun0'",
+            'set system name-server "192.0.2.2"',
+            "run show version",
             "set interfaces ethernet eth0 address '192.0.2.1/24'",
         ]
     )
-    assert "Configuration path: [bogus] is not valid" in system.read("/run/vyos-standin/boot.log")
+    quotes = "  cloud-init takes a leaf's value, and nothing else, in single quotes"
+    assert system.read(BOOT_LOG).splitlines() == [
+        "set bogus '1'",
+        "  Configuration path: [bogus] is not valid",
+        "set system name-server 192.0.2.1",
+        quotes,
+        "set interfaces tunnel 'tun0'",
+        quotes,
+        'set system name-server "192.0.2.2"',
+        "  Invalid value",
+        "  Value validation failed",
+        "run show version",
+        "  cloud-init does not understand this command",
+    ]
     again = Daemon(system)
     again.boot([])
     assert again.running == daemon.running
@@ -91,6 +108,48 @@ def test_first_boot_commands_are_committed_and_saved(system: Recorder) -> None:
         "set system host-name 'router-a'",
     ]
     assert "stop dhcp eth0" in system.log  # init's client
+
+
+def test_a_whole_first_configuration_is_one_commit_and_saved(system: Recorder) -> None:
+    lines = [line for line in router_lines() if not line.startswith("set vpn")]
+    daemon = Daemon(system)
+    daemon.boot(lines)
+    assert system.read(BOOT_LOG) == "\n"
+    assert daemon.running.commands() == sorted(lines, key=daemon.running.commands().index)
+    assert parse_boot(system.read(BOOT_FILE)) == daemon.running
+    assert [command for command in system.log if command.startswith("nft")] == ["nft vyos_mss", "nft vyos_filter"]
+
+
+def test_first_boot_commands_are_saved_even_where_they_cannot_be_committed(system: Recorder) -> None:
+    """cloud-init writes them into the file that the boot then loads."""
+    daemon = Daemon(system)
+    daemon.boot(["set interfaces tunnel tun0 encapsulation 'ipip'", "set system host-name 'first'"])
+    assert "[[interfaces tunnel tun0]] failed\nCommit failed\n" in system.read(BOOT_LOG)
+    assert daemon.running.value("system", "host-name") == "first"
+    assert parse_boot(system.read(BOOT_FILE)).has(("interfaces", "tunnel", "tun0"))
+
+
+def test_a_later_boot_applies_what_is_saved(system: Recorder) -> None:
+    Daemon(system).boot(["set system host-name 'first'"])
+    system.forget()
+    daemon = Daemon(system)
+    daemon.boot([])
+    assert daemon.running.value("system", "host-name") == "first"
+    assert "hostname first" in system.log
+
+
+def test_what_is_wrong_with_the_user_data_is_in_the_boot_log(system: Recorder) -> None:
+    system.write("/run/cloud/log", "user data: more than 16384 bytes\n")
+    Daemon(system).boot([])
+    assert system.read(BOOT_LOG) == "user data: more than 16384 bytes\n"
+
+
+def test_a_saved_file_that_cannot_be_read_leaves_a_router_without_configuration(system: Recorder) -> None:
+    system.write(BOOT_FILE, "interfaces {\n")
+    daemon = Daemon(system)
+    daemon.boot([])
+    assert daemon.running.commands() == []
+    assert system.read(BOOT_LOG) == f"{BOOT_FILE}: config.boot: braces do not match\n"
 
 
 def test_parts_are_applied_in_vyos_order(session: Session, system: Recorder) -> None:
@@ -122,7 +181,7 @@ def test_delete_and_set_of_the_same_lines_is_no_change(configured: Session, syst
     for owned in LINK:
         assert configured("delete", owned) == (0, "")
     configured.set(*(line for line in router_lines() if line.removeprefix("set ").startswith(LINK)))
-    assert configured("compare") == (0, "No changes between working and active configurations.")
+    assert configured("compare") == (0, "No changes between working and active configurations.\n")
     assert configured("commit") == NO_CHANGES
     assert system.log == []
 
@@ -170,6 +229,15 @@ def test_another_link_leaves_a_peers_association_alone(configured: Session, syst
     assert system.log == ["swanctl --terminate --ike other --force --timeout 1", "swanctl --load-all --noprompt"]
 
 
+def test_another_key_is_loaded_and_nothing_else_happens(configured: Session, system: Recorder) -> None:
+    """charon leaves a connection alone that is as it was, so its associations stay."""
+    before = system.read("/etc/swanctl/conf.d/vyos.conf")
+    configured.set("vpn ipsec authentication psk tokyo-osaka secret another")
+    assert configured("commit") == (0, "")
+    assert system.log == ["swanctl --load-all --noprompt"]
+    assert system.read("/etc/swanctl/conf.d/vyos.conf") == before.replace(SECRET, "another")
+
+
 def test_what_goes_goes_first_and_in_reverse_order(configured: Session, system: Recorder) -> None:
     for owned in ("interfaces tunnel", "vpn"):
         configured("delete", owned)
@@ -206,7 +274,7 @@ def test_a_part_that_is_refused_leaves_the_others_committed(session: Session, sy
         "interfaces tunnel tun0 encapsulation ipip", "system host-name changed", "service ssh disable-host-validation"
     )
     assert session("commit") == (
-        0,
+        FAILED,
         (
             "[ interfaces tunnel tun0 ]\nsource-address or source-interface required for tunnel!\n\n"
             "[[interfaces tunnel tun0]] failed\nCommit failed"
@@ -216,7 +284,7 @@ def test_a_part_that_is_refused_leaves_the_others_committed(session: Session, sy
     assert "set system host-name 'changed'" in commands  # before it
     assert "set service ssh disable-host-validation" in commands  # after it
     assert "tunnel" not in commands
-    assert session("compare") == (0, "+ interfaces tunnel tun0 encapsulation 'ipip'")
+    assert session("compare", "commands") == (0, "set interfaces tunnel tun0 encapsulation 'ipip'\n")
     session.set("interfaces tunnel tun0 source-address 10.0.0.1", "interfaces tunnel tun0 remote 192.0.2.1")
     assert session("commit") == (0, "")
 
@@ -225,7 +293,7 @@ def test_a_command_that_fails_fails_its_part(session: Session, system: Recorder)
     session.set("protocols static route 10.0.0.0/8 blackhole", "system host-name changed")
     system.fail("ip route")
     assert session("commit") == (
-        0,
+        FAILED,
         (
             "[ protocols static ]\nip route replace blackhole 10.0.0.0/8 metric 1: broken\n\n[[protocols static]] failed\nCommit failed"
         ),
@@ -329,14 +397,14 @@ def test_texts_of_set_and_delete(session: Session) -> None:
         0,
         "  Configuration path: [system host-name vyos] already exists",
     )
-    assert session("set", "bogus") == (1, "  Configuration path: [bogus] is not valid\n  Set failed")
+    assert session("set", "bogus") == (TO_STDERR, "  Configuration path: [bogus] is not valid\n  Set failed")
     assert session("set", "system host-name") == (
         1,
         "  The specified configuration node requires a value\n  Set failed",
     )
     assert session("set", "system host-name -") == (1, "  Invalid value\n  Value validation failed\n  Set failed")
     assert session("delete", "interfaces tunnel tun0") == (0, "  Nothing to delete (the specified node does not exist)")
-    assert session("delete", "bogus") == (1, "  Configuration path: [bogus] is not valid\n  Delete failed")
+    assert session("delete", "bogus") == (TO_STDERR, "  Configuration path: [bogus] is not valid\n  Delete failed")
     assert session("commit") == NO_CHANGES
     assert session("commit", "confirm") == (1, "Use commit-confirm command")
     assert session("bogus") == (1, "  Invalid command: [bogus]")
@@ -363,7 +431,7 @@ def test_a_second_commit_at_once_is_turned_away(
     committing = threading.Thread(target=session, args=("commit",))
     committing.start()
     assert entered.wait(10)
-    assert other("commit") == (0, LOCKED)
+    assert other("commit") == (FAILED, LOCKED)
     go_on.set()
     committing.join(10)
     assert other("commit") == (0, "")
@@ -380,48 +448,74 @@ def test_sessions_are_apart_until_they_commit(daemon: Daemon) -> None:
     assert daemon.running.value("system", "host-name") == "one"
 
 
-def test_sessions_end_with_their_shell(daemon: Daemon) -> None:
-    gone = daemon.answer("open", "", [str(2**22 + 1)])[1]
-    Session(daemon)
-    assert gone not in daemon.sessions
+def test_a_session_that_is_gone_leaves_nothing(daemon: Daemon) -> None:
+    gone, other = Session(daemon), Session(daemon)
+    gone.set("system host-name abandoned")
+    daemon.forget([gone.id])
+    assert gone("commit") == (1, "Invalid command: not in configuration mode")
+    assert other("commit") == NO_CHANGES
 
 
-def test_exit_discard_save_and_load(session: Session, system: Recorder) -> None:
+def test_discard_save_and_load(session: Session, system: Recorder) -> None:
     session.set("system host-name changed")
-    assert session("close") == (
-        1,
-        "Cannot exit: configuration modified.\nUse 'exit discard' to discard the changes and exit.",
-    )
     assert session("load") == (
         1,
         "Cannot load: configuration modified.\nCommit or discard the changes before loading a config file.",
     )
-    assert session("discard") == (0, "Changes have been discarded")
-    assert session("discard") == (0, "No changes have been discarded")
-    assert session("save") == (0, f"Saving configuration to '{BOOT_FILE}'...\nDone")
+    assert session("discard") == (0, "  Changes have been discarded")
+    assert session("discard") == (0, "  No changes have been discarded")
+    assert session("save") == (0, "")
     session.set("system host-name changed")
-    assert session("save")[1].startswith("Warning: you have uncommitted changes that will not be saved.")
+    assert session("save") == (0, "Warning: you have uncommitted changes that will not be saved.\n")
     session("commit")
+    assert session("compare", "saved") == (0, '[system]\n- host-name "vyos"\n+ host-name "changed"\n')
     assert session("load") == (
         0,
-        f"Loading configuration from '{BOOT_FILE}'\nLoad complete. Use 'commit' to make changes effective.",
+        "Loading configuration from 'config.boot'\nLoad complete. Use 'commit' to make changes effective.",
     )
-    assert session("compare") == (0, "- system host-name 'changed'\n+ system host-name 'vyos'")
-    assert session("close", "discard") == (0, "")
+    assert session("compare") == (0, '[system]\n- host-name "changed"\n+ host-name "vyos"\n')
+    assert session("compare", "1") == (1, "  Invalid command: compare [1]")
 
 
-def test_commit_confirm_reboots_unless_confirmed(daemon: Daemon, session: Session, system: Recorder) -> None:
-    session.set("system host-name changed")
-    assert session("commit-confirm", "7") == (0, "Initialized commit-confirm; 7 minutes to confirm before reboot")
+def test_load_of_a_file_of_ones_own_is_a_way_back(session: Session, daemon: Daemon) -> None:
+    before = daemon.running.copy()
+    assert session("save", "/tmp/before") == (0, "")
+    session.set("system host-name changed", "interfaces dummy dum0 address 192.0.2.1/32")
+    session("commit")
+    assert session("load", "/tmp/before")[0] == 0
+    assert session("commit") == (0, "")
+    assert daemon.running == before
+    assert session("load", "/tmp/before")[1].splitlines()[-1] == "No configuration changes to commit."
+    assert session("load", "/tmp/nothing") == (1, "No such file '/tmp/nothing'")
+
+
+def test_the_timer_reboots_unless_confirmed(daemon: Daemon, session: Session, system: Recorder) -> None:
+    assert session("pending") == (0, "")
+    assert session("start-timer", "7") == (0, "Initialized commit-confirm; 7 minutes to confirm before reboot")
     timer = daemon.unconfirmed
     assert timer is not None
     assert (timer.interval, timer.function) == (420, daemon.system.reboot)
-    assert system.read(BOOT_FILE) == ""  # so that the reboot goes back
-    session.set("system host-name again")
-    assert session("commit-confirm") == (1, "Another confirm is pending")
-    assert session("confirm") == (0, "Reboot timer stopped")
+    session.set("system host-name changed")
+    session("commit")  # an ordinary one goes on working
+    assert parse_boot(system.read(BOOT_FILE)).value("system", "host-name") == "vyos"  # so that the reboot goes back
+    assert session("pending") == (1, "Another confirm is pending")
+    assert session("start-timer", "7") == (1, "Another confirm is pending")
+    assert daemon.answer("confirm", "no session", []) == (0, "Reboot timer stopped")
     assert timer.finished.is_set()
     assert session("confirm") == (0, "No confirm pending")
+    assert parse_boot(system.read(BOOT_FILE)).value("system", "host-name") == "vyos"  # it saves nothing
+    assert session("pending") == (0, "\nYou should save previous commits before commit-confirm !")
+    assert session("start-timer", "7m") == (
+        2,
+        "config-mgmt commit_confirm: error: argument -t: invalid int value: '7m'",
+    )
+
+
+def test_the_timer_runs_out(daemon: Daemon, session: Session, system: Recorder) -> None:
+    session("start-timer", "0")
+    assert daemon.unconfirmed is not None
+    daemon.unconfirmed.join(10)
+    assert system.log == ["reboot"]
 
 
 def test_removing_an_mtu_asks_the_lease_again(session: Session, system: Recorder) -> None:

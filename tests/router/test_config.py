@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from lab.router.vyos_standin.config import Config, difference, parse_boot
+from lab.router.vyos_standin.config import Config, comparison, difference, parse_boot
 from lab.router.vyos_standin.schema import Refused
 from tests.router.conftest import config_of, router_lines
 
@@ -49,6 +49,16 @@ REFUSED = [
     ("firewall ipv4 input filter rule 1 destination port 0", INVALID_VALUE),
     ("firewall ipv4 input filter rule 1 destination port 2-1", INVALID_VALUE),
     ("firewall ipv4 input filter rule 1 protocol ip-in-ip", INVALID_VALUE),
+    ("firewall ipv4 input filter rule 1 icmp type-name ping", INVALID_VALUE),
+    ("firewall ipv4 input filter rule 1 state old", INVALID_VALUE),
+    (
+        "firewall ipv4 input filter rule 1 state established enable",
+        "  Configuration path: firewall ipv4 input filter rule 1 state established [enable] is not valid",
+    ),
+    (
+        "firewall ipv4 input filter rule 1 ipsec match-ipsec-in",
+        "  Configuration path: firewall ipv4 input filter rule 1 ipsec [match-ipsec-in] is not valid",
+    ),
     (
         'vpn ipsec authentication psk p secret "it\'s"',
         '  Cannot use the "\'" (single quote) character in a value string',
@@ -171,10 +181,56 @@ def test_boot_file_comments() -> None:
     )
 
 
-def test_compare_shows_what_goes_and_comes() -> None:
-    old = config_of("system host-name aa", "interfaces tunnel tun0 mtu 1400")
-    new = config_of("system host-name bb", "interfaces tunnel tun0 mtu 1400")
-    assert difference(old, new) == ["- system host-name 'aa'", "+ system host-name 'bb'"]
+def test_compare_shows_what_goes_and_comes_below_the_node_above() -> None:
+    """VyOS's own form, see `show_diff` in vyos1x-config."""
+    old = config_of(
+        "system host-name aa",
+        "system name-server 192.0.2.1",
+        "system name-server 192.0.2.2",
+        "interfaces tunnel tun0 mtu 1400",
+        "service ssh disable-host-validation",
+    )
+    new = config_of(
+        "system host-name bb",
+        "system name-server 192.0.2.2",
+        "system name-server 192.0.2.3",
+        "interfaces tunnel tun0 mtu 1400",
+        "interfaces tunnel tun1 address 10.0.0.1/30",
+        "interfaces tunnel tun1 mtu 1300",
+        "service ssh",
+        "protocols static",
+    )
+    assert comparison(old, new) == [
+        "[interfaces tunnel]",
+        "+ tun1 {",
+        '+     address "10.0.0.1/30"',
+        '+     mtu "1300"',
+        "+ }",
+        "[service ssh]",
+        "- disable-host-validation",
+        "[system]",
+        '- host-name "aa"',
+        '+ host-name "bb"',
+        '- name-server "192.0.2.1"',
+        '+ name-server "192.0.2.3"',
+        "[]",
+        "+ protocols {",
+        "+     static {",
+        "+     }",
+        "+ }",
+    ]
+    assert comparison(old, old) == []
+
+
+def test_compare_commands_shows_what_leads_from_one_to_the_other() -> None:
+    old = config_of("system host-name aa", "interfaces tunnel tun0 mtu 1400", "service ssh")
+    new = config_of("system host-name bb", "interfaces tunnel tun0", "service ssh disable-host-validation")
+    assert difference(old, new) == [
+        "delete interfaces tunnel tun0 mtu '1400'",
+        "delete system host-name 'aa'",
+        "set service ssh disable-host-validation",
+        "set system host-name 'bb'",
+    ]
     assert difference(old, old) == []
 
 

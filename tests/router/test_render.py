@@ -81,6 +81,17 @@ ODD_RULES = (
     "firewall ipv4 input filter rule 50 protocol ipip",
     "firewall ipv4 input filter rule 60 action accept",
     "firewall ipv4 input filter rule 60 protocol ipencap",
+    "firewall ipv4 input filter rule 70 action drop",
+    "firewall ipv4 input filter rule 70 protocol 4",
+    "firewall ipv4 input filter rule 70 log",
+    "firewall ipv4 input filter rule 80 action accept",
+    "firewall ipv4 input filter rule 80 protocol icmp",
+    "firewall ipv4 input filter rule 80 icmp type-name echo-request",
+    "firewall ipv4 input filter rule 90 action accept",
+    "firewall ipv4 input filter rule 90 icmp type 3",
+    "firewall ipv4 input filter rule 90 icmp code 4",
+    "firewall ipv4 input filter default-log",
+    "firewall global-options state-policy related log",
     "firewall ipv4 forward filter rule 10 action continue",
     "firewall ipv4 forward filter rule 10 source address 192.0.2.1-192.0.2.9",
     "firewall ipv4 forward filter rule 20 action return",
@@ -165,13 +176,52 @@ def test_routes_are_charons_unless_the_configuration_says_no(router: Config) -> 
     assert "install_routes = no" in render.charon(router)
 
 
-def test_rules_are_in_order_and_end_with_the_default(router: Config) -> None:
-    chain = render.filter_table(config_of(*ODD_RULES)).split("VYOS_INPUT_filter {\n")[1].split("\n  }")[0].splitlines()
-    assert [line.split()[0] for line in chain[:3]] == ["type", "iifname", "iifname"]
-    assert [line.rsplit('"', 2)[1] for line in chain if "comment" in line] == [
-        f"ipv4-input-filter-{n}0" for n in range(1, 7)
+def chain(text: str, name: str) -> list[str]:
+    """The rules of a chain."""
+    return [line.strip() for line in text.split(f"chain {name} {{\n")[1].split("\n  }")[0].splitlines()]
+
+
+def test_rules_are_in_order_and_end_with_the_default() -> None:
+    rules = chain(render.filter_table(config_of(*ODD_RULES)), "VYOS_INPUT_filter")
+    assert [line.split()[0] for line in rules[:4]] == ["type", "iifname", "iifname", "jump"]
+    assert [line.rsplit('"', 2)[1] for line in rules[4:-1]] == [f"ipv4-INP-filter-{n}0" for n in range(1, 10)]
+    assert rules[-1] == 'counter log prefix "[ipv4-INP-filter-default-D]" drop comment "INP-filter default-action drop"'
+
+
+def test_every_rule_counts() -> None:
+    text = render.filter_table(config_of(*ODD_RULES))
+    rules = [line for hook in ("INPUT", "FORWARD", "OUTPUT") for line in chain(text, f"VYOS_{hook}_filter")]
+    assert all("counter" in line for line in rules if "comment" in line)
+    assert len([line for line in rules if "comment" in line]) == 9 + 3 + 1 + 3
+
+
+def test_states_pass_only_where_the_configuration_says_so() -> None:
+    """Plaintext in a tunnel that belongs to a known connection meets the rules before the one for known connections."""
+    lines = (
+        "firewall ipv4 input filter default-action drop",
+        "firewall ipv4 input filter rule 20 action accept",
+        "firewall ipv4 input filter rule 20 state established",
+        "firewall ipv4 input filter rule 10 action drop",
+        "firewall ipv4 input filter rule 10 inbound-interface name tun*",
+    )
+    rules = chain(render.filter_table(config_of(*lines)), "VYOS_INPUT_filter")
+    assert rules[3:] == [
+        'iifname "tun*" counter drop comment "ipv4-INP-filter-10"',
+        'ct state { established } counter accept comment "ipv4-INP-filter-20"',
+        'counter drop comment "INP-filter default-action drop"',
     ]
-    assert chain[-1].strip() == "counter drop"
+
+
+def test_the_state_policy_comes_before_all_rules_and_needs_an_action_to_act() -> None:
+    text = render.filter_table(config_of(*ODD_RULES))
+    assert chain(text, "VYOS_STATE_POLICY") == [
+        "ct state established counter accept",
+        "ct state invalid counter drop",
+        'ct state related log prefix "[STATE-POLICY-REL-A]" counter',
+        "return",
+    ]
+    assert text.index("chain VYOS_STATE_POLICY") < text.index("jump VYOS_STATE_POLICY")
+    assert "STATE_POLICY" not in render.filter_table(config_of("firewall ipv4 input filter default-action drop"))
 
 
 def test_wildcards_protocols_and_ipsec() -> None:
@@ -181,11 +231,16 @@ def test_wildcards_protocols_and_ipsec() -> None:
     assert "meta l4proto != esp ip saddr != @A_PEERS meta ipsec missing counter drop" in text
     assert "meta l4proto 94 counter accept" in text  # 'ipip' is not IP in IP,
     assert "meta l4proto 4 counter accept" in text  # 'ipencap' is
-    assert "ipv4-forward-filter-30" not in text  # disabled
+    assert 'meta l4proto 4 log prefix "[ipv4-INP-filter-70-D]" counter drop' in text
+    assert "meta l4proto icmp icmp type echo-request counter accept" in text
+    assert "icmp code 4 icmp type 3 counter accept" in text
+    assert "ipv4-FWD-filter-30" not in text  # disabled
 
 
 def test_a_hook_without_configuration_has_no_chain() -> None:
-    assert "chain" not in render.filter_table(config_of("firewall global-options state-policy invalid action drop"))
+    assert "filter {" not in render.filter_table(config_of("firewall group network-group G")).replace(
+        "vyos_filter {", ""
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft")

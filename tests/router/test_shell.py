@@ -5,21 +5,22 @@ from __future__ import annotations
 import grp
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from lab.router.vyos_standin.daemon import LOCKED
 from tests.router.conftest import REPO, SECRET, router_lines
 from tests.router.recorder import Recorder
 
 FILES = REPO / "lab/router/files"
-DRIVER = REPO / "vyos_templates/driver.vbash"
 
 
 @dataclass
@@ -84,10 +85,11 @@ def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
 def fresh(router: Router) -> None:
     """Each test starts from the first boot's configuration."""
     router.system.fail("")
+    router.system.hold("")
     done = router.bash("""
         for node in firewall nat vpn protocols interfaces service system; do delete $node; done
         set system host-name vyos; set service ssh; set interfaces ethernet eth0 address dhcp
-        commit; exit discard""")
+        commit; confirm; exit discard""")
     assert done.returncode == 0
     router.system.forget()
 
@@ -96,28 +98,37 @@ def fresh(router: Router) -> None:
     ("command", "status", "text"),
     [
         ("set system host-name other", 0, ""),
-        ("set system host-name vyos", 0, "  Configuration path: [system host-name vyos] already exists\n"),
-        ("set bogus", 0, "  Configuration path: [bogus] is not valid\n  Set failed\n"),
-        ("set system host-name", 0, "  The specified configuration node requires a value\n  Set failed\n"),
-        ("set system host-name ''", 0, "  Invalid value\n  Value validation failed\n  Set failed\n"),
+        ("set system host-name vyos", 0, "\n  Configuration path: [system host-name vyos] already exists\n\n"),
+        ("set bogus", 0, "\n  Configuration path: [bogus] is not valid\n  Set failed\n\n"),
+        ("set system host-name", 0, "\n  The specified configuration node requires a value\n  Set failed\n\n"),
+        ("set system host-name ''", 0, "\n  Invalid value\n  Value validation failed\n  Set failed\n\n"),
         (
             "set interfaces tunnel tun0 description $'two\\nlines'",
             0,
-            "  Invalid value\n  Value validation failed\n  Set failed\n",
+            "\n  Invalid value\n  Value validation failed\n  Set failed\n\n",
         ),
-        ("delete interfaces tunnel tun0", 0, "  Nothing to delete (the specified node does not exist)\n"),
-        ("delete bogus", 0, "  Configuration path: [bogus] is not valid\n  Delete failed\n"),
+        ("delete interfaces tunnel tun0", 0, "\n  Nothing to delete (the specified node does not exist)\n\n"),
+        ("delete bogus", 0, "\n  Configuration path: [bogus] is not valid\n  Delete failed\n\n"),
+        ("discard", 0, "\n  No changes have been discarded\n\n"),
         ("commit", 1, "No configuration changes to commit\n"),
+        ("commit confirm", 1, "Use commit-confirm command\n"),
         ("set system host-name other; commit", 0, ""),
         (
             "set interfaces tunnel tun0; commit | tail -2; builtin exit ${PIPESTATUS[0]}",
             0,
             "[[interfaces tunnel tun0]] failed\nCommit failed\n",
         ),
-        ("compare", 0, "No changes between working and active configurations.\n"),
-        ("set system host-name other; compare", 0, "- system host-name 'vyos'\n+ system host-name 'other'\n"),
+        ("compare", 0, "No changes between working and active configurations.\n\n"),
+        ("set system host-name other; compare", 0, '[system]\n- host-name "vyos"\n+ host-name "other"\n\n'),
+        (
+            "set system host-name other; compare commands",
+            0,
+            "delete system host-name 'vyos'\nset system host-name 'other'\n\n",
+        ),
+        ("save", 0, ""),
         ("commit-confirm", 1, "No configuration changes to commit\n"),
         ("confirm", 0, "No confirm pending\n"),
+        ("run confirm", 1, "\n  Invalid command: [confirm]\n\n"),
         ("set +u; echo $-", 0, "hBc\n"),  # bash's own `set` goes on working
         ("run show configuration commands | tail -1", 0, "set system host-name 'vyos'\n"),
         ("show | head -1", 0, "interfaces {\n"),
@@ -128,14 +139,15 @@ def test_statuses_and_texts_of_the_shell_functions(router: Router, command: str,
     assert (done.returncode, done.stdout) == (status, text)
 
 
-def test_exit_leaves_configuration_mode_and_not_the_shell(router: Router) -> None:
-    done = router.bash("set system host-name other; exit; echo status $?; exit discard; echo on; exit 7")
-    assert done.stdout.splitlines() == [
-        "Cannot exit: configuration modified.",
-        "Use 'exit discard' to discard the changes and exit.",
-        "status 1",
-        "on",
-    ]
+def test_a_wrong_path_is_told_on_standard_error(router: Router) -> None:
+    done = router.bash("exec 2> /dev/null; set bogus; delete bogus; set system host-name")
+    assert done.stdout == "\n  The specified configuration node requires a value\n  Set failed\n\n"
+
+
+def test_exit_leaves_configuration_mode_without_asking_and_never_the_shell(router: Router) -> None:
+    """In a script `exit` is another than at VyOS's prompt, which refuses to leave with changes."""
+    done = router.bash("set system host-name other; exit; echo status $?; exit 7; echo on; commit; builtin exit 7")
+    assert done.stdout.splitlines() == ["status 0", "on", "Invalid command: not in configuration mode"]
     assert done.returncode == 7
 
 
@@ -177,22 +189,91 @@ def test_operational_commands_go_through_the_wrapper(router: Router) -> None:
     ]
 
 
+PROMPT = "\ncommit-confirm will automatically reboot in 10 minutes unless changes\nare confirmed.\n\nProceed ? [Y/n] "
+STARTED = "Initialized commit-confirm; 10 minutes to confirm before reboot\n"
+STOPPED = "Reboot timer stopped\n"
+AGAIN = "Please respond with yes/y or no/n\n"
+
+
 @pytest.mark.parametrize(
-    ("answer", "status", "end"),
+    ("answer", "text"),
     [
-        ("y\n", 0, "Initialized commit-confirm; 10 minutes to confirm before reboot\nReboot timer stopped\n"),
-        ("\n", 0, "Initialized commit-confirm; 10 minutes to confirm before reboot\nReboot timer stopped\n"),
-        ("what\nyes\n", 0, "Initialized commit-confirm; 10 minutes to confirm before reboot\nReboot timer stopped\n"),
-        ("n\n", 1, "commit-confirm canceled\nNo confirm pending\n"),
+        ("y\n", f"{PROMPT}{STARTED}{STOPPED}"),
+        ("\n", f"{PROMPT}{STARTED}{STOPPED}"),
+        ("Ye\n", f"{PROMPT}{STARTED}{STOPPED}"),
+        ("what\nyes\n", f"{PROMPT}{AGAIN}{PROMPT}{STARTED}{STOPPED}"),
+        ("n\n", f"{PROMPT}commit-confirm canceled\nNo confirm pending\n"),
     ],
 )
-def test_commit_confirm_asks(router: Router, answer: str, status: int, end: str) -> None:
+def test_commit_confirm_asks(router: Router, answer: str, text: str) -> None:
     done = router.bash(
-        "set system host-name other; commit-confirm; status=$?; confirm; builtin exit $status", stdin=answer
+        "save; set system host-name other; commit-confirm; status=$?; confirm; builtin exit $status", stdin=answer
     )
-    assert "commit-confirm will automatically reboot in 10 minutes unless changes\nare confirmed.\n" in done.stdout
-    assert done.stdout.endswith(end)
-    assert done.returncode == status
+    assert (done.returncode, done.stdout) == (0, text)
+
+
+def test_commit_confirm_warns_of_what_is_not_saved(router: Router) -> None:
+    done = router.bash("save; set system host-name one; commit; set system host-name two; commit-confirm 3 <<< n")
+    assert done.stdout.startswith("\nYou should save previous commits before commit-confirm !\n\ncommit-confirm will ")
+    assert "reboot in 3 minutes" in done.stdout
+
+
+def test_commit_confirm_reads_ahead(router: Router) -> None:
+    """It is a program in Python on VyOS: what stands after the answer in the same input is lost."""
+    done = subprocess.run(
+        ["bash", "-s"],
+        input=f"source {router.directory}/script-template\nconfigure\nset system host-name other\ncommit-confirm\ny\n"
+        "echo lost\n",
+        env=router.environment,
+        text=True,
+        capture_output=True,
+        timeout=20,
+    )
+    assert done.stdout.endswith(STARTED)
+    assert router.bash("confirm", configure=False).stdout == STOPPED
+
+
+def test_one_confirm_at_a_time_and_a_plain_commit_meanwhile(router: Router) -> None:
+    """A second one is refused before it asks, with status 0 as whatever VyOS's `commit-confirm` does."""
+    done = router.bash("""
+        save; set system host-name one; commit-confirm <<< y > /dev/null
+        set system host-name two; commit-confirm < /dev/null; echo $?; commit; echo $?
+        run show configuration commands | tail -1""")
+    assert done.stdout.splitlines() == ["Another confirm is pending", "0", "0", "set system host-name 'two'"]
+    # neither a session nor the group is needed to confirm
+    assert router.bash("confirm; confirm", configure=False).stdout == f"{STOPPED}No confirm pending\n"
+    assert 'host-name "vyos"' in router.system.read("/config/config.boot")
+
+
+def test_config_mgmt(router: Router) -> None:
+    """What `commit-confirm` and `confirm` are made of; it can be called from anywhere."""
+    tool = router.file("config-mgmt", "config-mgmt")
+    script = f"""
+        {tool} commit_confirm -t=5 -y; echo $?; {tool} commit_confirm -t=5 -y; echo $?
+        {tool} confirm; echo $?; {tool} confirm; echo $?; {tool} bogus; echo $?"""
+    assert router.bash(script, configure=False).stdout.splitlines() == [
+        "Initialized commit-confirm; 5 minutes to confirm before reboot",
+        "0",
+        "Another confirm is pending",
+        "1",
+        "Reboot timer stopped",
+        "0",
+        "No confirm pending",
+        "0",
+        "config-mgmt: error: unrecognized arguments: bogus",
+        "2",
+    ]
+
+
+def test_a_saved_file_can_be_loaded(router: Router) -> None:
+    done = router.bash("""
+        save /tmp/before; set system host-name other; commit; load /tmp/before; commit
+        run show configuration commands | tail -1""")
+    assert done.stdout.splitlines() == [
+        "Loading configuration from '/tmp/before'",
+        "Load complete. Use 'commit' to make changes effective.",
+        "set system host-name 'vyos'",
+    ]
 
 
 def test_commit_confirm_waits_for_ever_at_the_end_of_input(router: Router) -> None:
@@ -210,56 +291,133 @@ def test_commit_confirm_waits_for_ever_at_the_end_of_input(router: Router) -> No
         )
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+class Fed:
+    """A shell that is fed command by command over its standard input, each answer ended by a mark with the status."""
+
+    def __init__(self, router: Router) -> None:
+        self.process = subprocess.Popen(
+            ["bash", "-s"],
+            env=router.environment,
+            cwd=router.directory,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self(f"source {router.directory}/script-template")
+        self("configure")
+
+    def send(self, command: str, stdin: str = "/dev/null") -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{{ {command}\n}} 2>&1 < {stdin}; printf '\\036%d\\n' $?\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> tuple[int, str]:
+        assert self.process.stdout is not None
+        text = ""
+        while "\x1e" not in text:
+            line = self.process.stdout.readline()
+            assert line, "the shell has ended"
+            text += line
+        said, _, status = text.partition("\x1e")
+        return int(status), said
+
+    def __call__(self, command: str, stdin: str = "/dev/null") -> tuple[int, str]:
+        self.send(command, stdin)
+        return self.answer()
+
+    def kill(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+
+
+@pytest.fixture
+def fed(router: Router) -> Iterator[Fed]:
+    shell = Fed(router)
+    yield shell
+    shell.kill()
+
+
+def test_a_shell_fed_from_outside(router: Router, fed: Fed) -> None:
+    for line in router_lines():
+        status, text = fed(line)
+        assert (status, "failed" in text) == (0, False)
+    assert fed("compare commands")[1].startswith("delete system host-name 'vyos'\nset firewall ipv4 forward filter ")
+    assert fed("commit") == (0, "")
+    assert f'secret = "{SECRET}"' in router.system.read("/etc/swanctl/conf.d/vyos.conf")
+    assert fed("commit") == (1, "No configuration changes to commit\n")
+    assert fed("set bogus") == (0, "\n  Configuration path: [bogus] is not valid\n  Set failed\n\n")
+    assert fed("exit discard") == (0, "")
+    shown = fed("run show configuration commands")[1]
+    assert sorted(shown.splitlines()) == sorted(router_lines())
+
+
+def test_a_commit_that_fails_in_a_fed_shell(router: Router, fed: Fed) -> None:
+    router.system.fail("ip link add")
+    for line in router_lines():
+        fed(line)
+    status, text = fed("commit")
+    assert status == 0
+    assert "ip link add" in text
+    assert text.endswith("failed\nCommit failed\n")
+    assert SECRET not in text
+
+
+def test_commit_confirm_in_a_fed_shell(fed: Fed) -> None:
+    fed("save")
+    fed("set system host-name other")
+    status, text = fed("commit-confirm <<< y")
+    assert (status, text.splitlines()[-1]) == (0, f"Proceed ? [Y/n] {STARTED}".strip())
+    assert fed("confirm") == (0, STOPPED)
+
+
 def test_a_session_ends_with_its_shell(router: Router) -> None:
-    router.bash("set system host-name abandoned")
+    shell = Fed(router)
+    session = shell("echo $VYOS_SESSION")[1].strip()
+    shell("set system host-name abandoned")
+    assert router.bash(f"VYOS_SESSION={session} compare | head -1", configure=False).stdout == "[system]\n"
+    shell.kill()
     assert router.bash("commit").stdout == "No configuration changes to commit\n"
 
 
-def driver(router: Router, lines: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run the program's own driver as on a router: the lines in a file, the secret on stdin."""
-    (router.directory / "lines").write_text("\n".join([*lines, ""]))
-    script = DRIVER.read_text().replace("/opt/vyatta/etc/functions", str(router.directory))
-    return subprocess.run(
-        ["bash", "-c", script],
-        input=f"{SECRET}\n",
-        env=router.environment,
-        cwd=router.directory,
-        text=True,
-        capture_output=True,
-        timeout=30,
-    )
+def test_a_commit_runs_to_its_end_when_its_shell_is_killed(router: Router, fed: Fed) -> None:
+    """Others are turned away until then, and not after."""
+    router.system.hold("hostname slow")
+    shell = Fed(router)
+    shell("set system host-name slow")
+    shell("set system name-server 192.0.2.1")  # committed after it
+    shell.send("commit")
+    wait_for(lambda: "hostname slow" in router.system.log)
+    shell.kill()
+    fed("set service ssh disable-host-validation")
+    assert fed("commit") == (0, f"{LOCKED}\n")
+    router.system.hold("")
+    wait_for(lambda: fed("commit") == (0, ""))
+    shown = fed("run show configuration commands")[1].splitlines()
+    assert {
+        "set system host-name 'slow'",
+        "set system name-server '192.0.2.1'",
+        "set service ssh disable-host-validation",
+    } <= set(shown)
 
 
-LINES = [line.replace(f"'{SECRET}'", '"$PSK"') for line in router_lines()]
-DELETES = ["delete interfaces tunnel", "delete protocols static route", "delete vpn ipsec", "delete firewall"]
-
-
-def test_the_programs_driver(router: Router) -> None:
-    first = driver(router, [*DELETES, *LINES])
-    assert (first.returncode, first.stdout, first.stderr) == (0, "committed\n", "")
-    assert f'secret = "{SECRET}"' in router.system.read("/etc/swanctl/conf.d/vyos.conf")
-    assert f'secret "{SECRET}"' in router.system.read("/config/config.boot")
-    router.system.forget()
-    again = driver(router, [*DELETES, *LINES])
-    assert (again.returncode, again.stdout, again.stderr) == (0, "unchanged\n", "")
-    assert router.system.log == []
-
-
-def test_the_programs_driver_when_a_line_is_refused(router: Router) -> None:
-    done = driver(router, [*LINES, "set interfaces tunnel tun0 mtu 1"])
-    assert done.returncode == 1
-    assert done.stderr.startswith("set interfaces tunnel tun0 mtu 1\n  Invalid value\n  Value validation failed\n")
-    assert done.stderr.endswith("VyOS refused lines; nothing was changed\n")
-    assert router.system.log == []
-
-
-def test_the_programs_driver_when_the_commit_fails(router: Router) -> None:
-    router.system.fail("ip link add")
-    done = driver(router, LINES)
-    assert done.returncode == 1
-    assert "ip link add" in done.stderr
-    assert "Commit failed\nVyOS refused the commit\n" in done.stderr
-    assert SECRET not in done.stderr
+def test_my_commit_fails_while_another_commit_runs(router: Router, fed: Fed) -> None:
+    router.file("my_command", "my_commit")
+    router.system.hold("hostname slow")
+    fed("set system host-name slow")
+    fed.send("commit")
+    wait_for(lambda: "hostname slow" in router.system.log)
+    done = router.bash("set service ssh disable-host-validation; ./my_commit; builtin exit")
+    assert (done.returncode, done.stdout) == (1, f"{LOCKED}\n")
+    router.system.hold("")
+    assert fed.answer() == (0, "")
 
 
 def test_two_sessions_wait_for_each_other_with_flock(router: Router) -> None:

@@ -23,6 +23,7 @@ ipencap ospf vrrp sctp 4 !udp ip-in-ip accept drop reject return continue establ
 gre clamp-mss-to-pmtu pre-shared-secret initiate respond none trap start clear restart tunnel transport enable
 disable aes128 aes192 aes256 aes128gcm128 aes192gcm128 aes256gcm128 aes256gcm64 aes256gcm96 chacha20poly1305
 sha1 sha256 sha384 sha512 aesxcbc aescmac prfsha1 prfsha256 prfsha384 prfsha512 ikev1 ikev2
+echo-request echo-reply time-exceeded info-reply address-mask-reply ping
 """
 CANDIDATES = (
     *WORDS.split(),

@@ -7,7 +7,7 @@ then a line with the end-of-transmission character and the exit status.
 from __future__ import annotations
 
 import os
-import socketserver
+import socket
 import threading
 
 from . import render
@@ -19,33 +19,43 @@ FIRST_BOOT = "/run/cloud/vyos_config_commands"
 FIRST_BOOT_DONE = "/config/.first-boot-done"
 
 
-class Handler(socketserver.StreamRequestHandler):
-    """A connection, with any number of requests: opening one costs bash less than starting a process."""
+def serve(daemon: Daemon, connection: socket.socket) -> None:
+    """A connection's requests: opening one costs bash less than starting a process. What it opened ends with it."""
+    opened: set[str] = set()
+    with connection, connection.makefile("rwb") as stream:
+        try:
+            for line in stream:
+                # a newline in a word comes as a record separator
+                words = [word.replace("\x1e", "\n") for word in line.decode().rstrip("\n").split("\x1f")]
+                status, text = answer(daemon, words)
+                if words[0] == "open":
+                    opened.add(text)
+                stream.write(f"{text}\n\x04{status}\n".encode() if text else f"\x04{status}\n".encode())
+                stream.flush()
+        except OSError:
+            pass  # the shell is gone; what it had asked for is done
+        finally:
+            daemon.forget(opened)
 
-    daemon: Daemon
 
-    def handle(self) -> None:
-        for line in self.rfile:
-            # a newline in a word comes as a record separator
-            words = [word.replace("\x1e", "\n") for word in line.decode().rstrip("\n").split("\x1f")]
-            try:
-                status, text = self.daemon.answer(words[0], words[1], words[2:])
-            except Exception as error:
-                status, text = 1, f"internal error: {type(error).__name__}: {error}"
-            self.wfile.write(f"{text}\n\x04{status}\n".encode() if text else f"\x04{status}\n".encode())
+def answer(daemon: Daemon, words: list[str]) -> tuple[int, str]:
+    try:
+        return daemon.answer(words[0], words[1], words[2:])
+    except Exception as error:
+        return 1, f"internal error: {type(error).__name__}: {error}"
 
 
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
+def listen(daemon: Daemon, server: socket.socket) -> None:
+    while True:
+        connection, _ = server.accept()
+        threading.Thread(target=serve, args=(daemon, connection), daemon=True).start()
 
 
 def main(system: System) -> None:
     """Answer, for ever; requests wait until the saved configuration and the first boot's commands are applied."""
     daemon = Daemon(system)
-    Handler.daemon = daemon
-    server = Server(("127.0.0.1", PORT), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = socket.create_server(("127.0.0.1", PORT))
+    threading.Thread(target=listen, args=(daemon, server), daemon=True).start()
     first = [] if system.read(FIRST_BOOT_DONE) else system.read(FIRST_BOOT).splitlines()
     commands = [line for line in first if line.strip()]
     daemon.boot(commands)

@@ -6,7 +6,7 @@ Each is called only for a part whose lines differ, with the part's path; what is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import render, verify
 from .config import Config, Path
@@ -16,8 +16,7 @@ SWANCTL_CONF = "/etc/swanctl/conf.d/vyos.conf"
 CHARON_CONF = "/etc/strongswan.d/charon-vyos.conf"
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A node that VyOS commits on its own; `each_tag`: each of its tags on its own."""
 
     path: Path

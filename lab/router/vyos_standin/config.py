@@ -104,11 +104,15 @@ class Config:
 
     def commands(self) -> list[str]:
         """`set` lines as `show configuration commands` prints them: values quoted, tags bare, secrets in clear."""
-        printed = []
+        return [f"set {line}" for line in self.lines().values()]
+
+    def lines(self) -> dict[Path, str]:
+        """What stands after `set`, by the paths of the leaves and of nodes with nothing below."""
+        printed = {}
         for path, below in walk(self.tree, ()):
             if not below:
                 valued = resolve(list(path), for_set=False).node.kind in ("leaf", "multi")
-                printed.append(f"set {' '.join(path[:-1])} '{path[-1]}'" if valued else f"set {' '.join(path)}")
+                printed[path] = f"{' '.join(path[:-1])} '{path[-1]}'" if valued else " ".join(path)
         return printed
 
     def boot_text(self) -> str:
@@ -174,7 +178,35 @@ def natural(word: str) -> list[tuple[int, int, str]]:
 
 
 def difference(old: Config, new: Config) -> list[str]:
-    """`compare`'s lines: what `new` adds and removes."""
-    before, after = old.commands(), new.commands()
-    return [*(f"- {line[4:]}" for line in before if line not in after),
-            *(f"+ {line[4:]}" for line in after if line not in before)]
+    """`compare commands`: the commands that lead from one configuration to the other."""
+    return [*(f"delete {line}" for path, line in old.lines().items() if not new.has(path)),
+            *(f"set {line}" for path, line in new.lines().items() if not old.has(path))]
+
+
+def comparison(old: Config, new: Config) -> list[str]:
+    """`compare`: what goes and comes, below the path of the node above it."""
+    lines: list[str] = []
+    above: Path = ()
+    for path, mark, printed in changes(SCHEMA, old.tree, new.tree, ()):
+        if path != above:
+            lines.append(f"[{' '.join(path)}]")
+            above = path
+        lines += [f"{mark} {line}" for line in printed]
+    return lines
+
+
+def changes(node: Node, old: Tree, new: Tree, path: Path) -> Iterator[tuple[Path, str, list[str]]]:
+    """Each difference: the path above it, `-` or `+`, and the lines of the form of config.boot."""
+    for name in [*sorted(old), *sorted(new.keys() - old.keys())]:
+        child = Node("node", children=node.children) if node.kind == "tag" else node.children[name]
+        before, after = old.get(name), new.get(name)
+        if before is not None and after is not None and child.kind not in ("leaf", "multi"):
+            yield from changes(child, before, after, (*path, name))
+            continue
+        for mark, tree, other in (("-", before, after), ("+", after, before)):
+            if tree is None:
+                continue
+            shown = tree if other is None else {value: {} for value in tree if value not in other}
+            if shown or other is None:
+                text = "".join(curly(Node("node", children={name: child}), {name: shown}, ""))
+                yield path, mark, text.splitlines()

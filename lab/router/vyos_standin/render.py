@@ -14,6 +14,8 @@ DH = {"1": "modp768", "2": "modp1024", "5": "modp1536", "14": "modp2048", "15": 
 PORT = 8101  # the daemon's
 START = {"initiate": "start", "respond": "trap", "none": "none"}
 VERSIONS = {"ikev1": "1", "ikev2": "2"}
+HOOKS = {"input": "INP", "forward": "FWD", "output": "OUT"}  # with their names in VyOS's comments and logs
+STATE_POLICY = ("firewall", "global-options", "state-policy")
 PROTOCOL_NUMBERS = {"ipip": "94", "ipencap": "4"}  # /etc/protocols: 'ipip' is not IP-in-IP
 
 
@@ -114,8 +116,8 @@ def table(name: str, *lines: str) -> str:
 
 
 def filter_table(config: Config) -> str:
-    chains = [line for hook in ("input", "forward", "output") for line in filter_chain(config, hook)]
-    return table("vyos_filter", *groups(config), *chains)
+    chains = [line for hook in HOOKS for line in filter_chain(config, hook)]
+    return table("vyos_filter", *groups(config), *state_policy(config), *chains)
 
 
 def nat_table(config: Config) -> str:
@@ -144,9 +146,21 @@ def groups(config: Config) -> Iterator[str]:
                 f"elements = {{ {', '.join(elements)} }}; }}" if elements else "}")
 
 
+def state_policy(config: Config) -> Iterator[str]:
+    """The chain that every filter jumps to first; a state without an action is only counted."""
+    if config.has(STATE_POLICY):
+        yield "  chain VYOS_STATE_POLICY {"
+        for state in config.names(*STATE_POLICY):
+            action = config.value(*STATE_POLICY, state, "action")
+            words = [f"    ct state {state}"]
+            if config.has((*STATE_POLICY, state, "log")):
+                words.append(f'log prefix "[STATE-POLICY-{state[:3].upper()}-{(action or "accept")[0].upper()}]"')
+            yield " ".join([*words, "counter", action]).rstrip()
+        yield from ("    return", "  }")
+
+
 def filter_chain(config: Config, hook: str) -> Iterator[str]:
     base = ("firewall", "ipv4", hook, "filter")
-    policy = ("firewall", "global-options", "state-policy")
     if not config.has(base):
         return
     yield f"  chain VYOS_{hook.upper()}_filter {{"
@@ -154,26 +168,38 @@ def filter_chain(config: Config, hook: str) -> Iterator[str]:
     if hook != "forward":  # the shell's way to the daemon; VyOS has none that a packet filter sees
         for end in ("sport", "dport"):
             yield f'    {"iifname" if hook == "input" else "oifname"} "lo" tcp {end} {PORT} accept'
-    for state in config.names(*policy):
-        yield f"    ct state {state} counter {config.value(*policy, state, 'action', default='accept')}"
+    if config.has(STATE_POLICY):
+        yield "    jump VYOS_STATE_POLICY"
     for number in config.names(*base, "rule"):
         if not config.has((*base, "rule", number, "disable")):
-            yield f"    {filter_rule(config, (*base, 'rule', number))} comment \"ipv4-{hook}-filter-{number}\""
-    yield f"    counter {config.value(*base, 'default-action', default='accept')}"
+            yield f"    {filter_rule(config, (*base, 'rule', number), f'ipv4-{HOOKS[hook]}-filter-{number}')}"
+    action = config.value(*base, "default-action", default="accept")
+    log = f'log prefix "[ipv4-{HOOKS[hook]}-filter-default-{action[0].upper()}]" '
+    yield (f"    counter {log if config.has((*base, 'default-log')) else ''}{action} "
+           f'comment "{HOOKS[hook]}-filter default-action {action}"')
     yield "  }"
 
 
-def filter_rule(config: Config, rule: tuple[str, ...]) -> str:
+def filter_rule(config: Config, rule: tuple[str, ...], name: str) -> str:
+    action = config.value(*rule, "action")
     words = list(matches(config, rule))
     if config.has((*rule, "state")):
         words.append(f"ct state {{ {', '.join(config.names(*rule, 'state'))} }}")
+    words += icmp(config, rule)
     if config.has((*rule, "ipsec", "match-ipsec")):
         words.append("meta ipsec exists")
     if config.has((*rule, "ipsec", "match-none")):
         words.append("meta ipsec missing")
     if config.has((*rule, "log")):
-        words.append(f'log prefix "[{"-".join(rule[1:])}]"')
-    return " ".join([*words, "counter", config.value(*rule, "action")])
+        words.append(f'log prefix "[{name}-{action[0].upper()}]"')
+    return " ".join([*words, "counter", action, f'comment "{name}"'])
+
+
+def icmp(config: Config, rule: tuple[str, ...]) -> Iterator[str]:
+    """As in VyOS a type's name stands in place of the numbers."""
+    for node in ("type-name",) if config.has((*rule, "icmp", "type-name")) else ("code", "type"):
+        if config.has((*rule, "icmp", node)):
+            yield f"icmp {node.removesuffix('-name')} {config.value(*rule, 'icmp', node)}"
 
 
 def nat_rule(config: Config, number: str) -> str:

@@ -61,6 +61,11 @@ HASH = words("sha1", "sha256", "sha384", "sha512", "aesxcbc", "aescmac")
 PROTOCOL = negatable(either(numeric(0, 255), words("all", "tcp", "udp", "tcp_udp", "icmp", "esp", "ah", "gre", "ipip",
                                                    "ipencap", "ospf", "vrrp", "sctp")))
 
+ICMP_TYPE = words("echo-reply", "destination-unreachable", "source-quench", "redirect", "echo-request",
+                  "router-advertisement", "router-solicitation", "time-exceeded", "parameter-problem",
+                  "timestamp-request", "timestamp-reply", "info-request", "info-reply", "address-mask-request",
+                  "address-mask-reply")
+
 
 def addressed(address: Check = ipv4_host) -> dict[str, Node]:
     return {"address": multi(address), "description": leaf(text), "mtu": leaf(numeric(68, 16000)),
@@ -78,8 +83,10 @@ def chain(**more: Node) -> Node:
         numeric(1, 999999), action=leaf(words("accept", "drop", "reject", "return", "continue")),
         description=leaf(text), disable=valueless(), log=valueless(), protocol=leaf(PROTOCOL),
         source=side(), destination=side(),
+        icmp=node(type_name=leaf(ICMP_TYPE), type=leaf(numeric(0, 255)), code=leaf(numeric(0, 255))),
         state=multi(words("established", "invalid", "new", "related")), **more)
-    return node(filter=node(default_action=leaf(words("accept", "drop")), description=leaf(text), rule=rule))
+    return node(filter=node(default_action=leaf(words("accept", "drop")), default_log=valueless(),
+                            description=leaf(text), rule=rule))
 
 
 INBOUND = {"inbound_interface": node(name=leaf(matched_interface)),
@@ -128,8 +135,9 @@ SCHEMA = node(
             tunnel=tag(numeric(0, 4294967295), esp_group=leaf(name), local=node(prefix=multi(ipv4_prefix)),
                        remote=node(prefix=multi(ipv4_prefix))))))),
     firewall=node(
-        global_options=node(state_policy=node(**{state: node(action=leaf(words("accept", "drop", "reject")))
-                                                 for state in ("established", "related", "invalid")})),
+        global_options=node(state_policy=node(**{
+            state: node(action=leaf(words("accept", "drop", "reject")), log=valueless())
+            for state in ("established", "related", "invalid")})),
         group=node(address_group=tag(name, address=multi(either(ipv4_address, ipv4_range)), description=leaf(text)),
                    network_group=tag(name, network=multi(ipv4_prefix), description=leaf(text))),
         ipv4=node(input=chain(**INBOUND), forward=chain(**INBOUND, **OUTBOUND), output=chain(**OUTBOUND))),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
 import time
-from pathlib import Path
 
 CHARON_SOCKET = "/var/run/charon.vici"
 CHARON_PID = "/var/run/charon.pid"
@@ -32,7 +32,7 @@ class System:
             raise CommandFailed(f"{command[0]}: {done.stdout.strip()}")
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         scratch = f"{path}.new"
         with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
             file.write(text)
@@ -40,7 +40,8 @@ class System:
 
     def read(self, path: str) -> str:
         try:
-            return Path(path).read_text()
+            with open(path) as file:
+                return file.read()
         except FileNotFoundError:
             return ""
 
@@ -61,7 +62,8 @@ class System:
         pid = self.read(f"/run/udhcpc.{interface}.pid").strip()
         if pid:
             self.run("kill", pid, check=False)
-            Path(f"/run/udhcpc.{interface}.pid").unlink(missing_ok=True)  # the client removes it too
+            with contextlib.suppress(FileNotFoundError):  # the client removes it too
+                os.unlink(f"/run/udhcpc.{interface}.pid")
             self.run("ip", "-4", "addr", "flush", "dev", interface)
 
     def charon_runs(self) -> bool:
