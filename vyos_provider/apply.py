@@ -9,18 +9,22 @@ then reboots into its saved configuration (https://docs.vyos.io/en/sagitta/cli.h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import asyncssh
 
-from vyos_provider.lines import Line, Part, commands, difference, hidden, parse, restoring
-from vyos_provider.ssh import OPERATIONAL, Answer, Router, RouterError, Shell, Unreachable, connect
+from vyos_provider.lines import Line, Part, commands, difference, hidden, parse, restoring, without_secrets
+from vyos_provider.ssh import IDLE_SECONDS, SHOW, Answer, Router, RouterError, Shell, connect, run
 
 #: minutes until an unconfirmed commit is taken back
 CONFIRM_MINUTES = 2
 #: seconds to wait: for a router that boots; for others that change the same one; after a commit, for the router to let
 #: one in again and for its tunnels; for a lost router when something is to be taken back
 BOOT_PATIENCE, LOCK_PATIENCE, DOOR_PATIENCE, TUNNEL_PATIENCE, RETURN_PATIENCE = 300.0, 300, 20.0, 20.0, 20.0
+#: seconds to wait for the lock of a change's own shell when its connection was lost
+OWN_LOCK_PATIENCE = IDLE_SECONDS + 5
 #: on the router while a commit is not confirmed and saved: the boot it belongs to
 PENDING = "/tmp/vpn-connect.pending"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -34,6 +38,7 @@ wait
 ip -o -4 addr show | sed -n 's/^[0-9]*: \(tun[0-9]*\) *inet \([^ ]*\) .*/tunnel \1 \2/p'"""
 
 Report = Callable[[str], None]
+T = TypeVar("T")
 
 
 class ApplyFailed(RouterError):
@@ -59,15 +64,27 @@ async def apply(
         try:
             async with router.shell(patience, LOCK_PATIENCE) as shell:
                 return await change.carry_out(shell)
-        except asyncio.CancelledError:
-            await asyncio.shield(change.outcome())
-            raise
-        except RouterError as error:
-            raise ApplyFailed(
-                f"{title} ({router.access.host}): failed at the step {change.step!r}: {error}\n{await change.outcome()}"
+        except asyncio.CancelledError as error:
+            step, became = change.step, await to_its_end(change.outcome())
+            raise asyncio.CancelledError(
+                f"{title} ({router.access.host}): cancelled at the step {step!r}\n{became}"
             ) from error
+        except Exception as error:  # any: what is committed has to be taken back
+            what = str(error) if isinstance(error, RouterError) else f"{type(error).__name__}: {error}"
+            text = f"{title} ({router.access.host}): failed at the step {change.step!r}: {what}\n"
+            text += await to_its_end(change.outcome())
+            raise ApplyFailed(without_secrets(text, (*part.lines, *change.before))) from error
         finally:
             router.forget()
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do the last thing of a task: a cancellation meanwhile would leave it half done, and end the task no sooner."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+    return task.result()
 
 
 class Change:
@@ -79,6 +96,8 @@ class Change:
         self.before: tuple[Line, ...] = ()
         #: how far it came
         self.committed = self.timer = self.saved = False
+        #: whether the old lines are active again
+        self.back = False
 
     async def carry_out(self, shell: Shell) -> bool:
         """All steps; whether anything had to change."""
@@ -101,7 +120,7 @@ class Change:
             self.timer = False
         self.at("save")
         self.saved = True
-        await configured(shell, "save")
+        await self.save(shell)
         await shell.run(f"rm -f {PENDING}")
         self.at("read back")
         self.compare(await active(shell))
@@ -112,7 +131,7 @@ class Change:
         self.at("look at the tunnels")
         expected = self.expected(await probe(await self.router.connection(0)), lines)
         self.at("set")
-        await shell.run("configure")
+        await configure(shell)
         answers = zip(lines, await shell.run_all(lines), strict=True)
         refused = [f"{hidden_command(line)}\n{said.text}" for line, said in answers if said.failed]
         if refused:
@@ -134,6 +153,7 @@ class Change:
         outside = await connect(self.router.access, DOOR_PATIENCE)
         try:
             self.at("compare the tunnels")
+            await shell.run(":")  # lest it ends for want of commands
             await wait_for(outside, expected)
         finally:
             outside.close()
@@ -165,13 +185,18 @@ class Change:
         if said.failed:
             raise RouterError(said.text)
 
+    async def save(self, shell: Shell) -> None:
+        said = await configured(shell, "save")
+        if said.failed or said.status:
+            raise RouterError(said.text)
+
     async def outcome(self) -> str:
         """Take back what was committed; what became of the router, for the user."""
         if not self.committed:
             return "Nothing was changed on the router."
         step = self.step
         try:
-            async with self.router.shell(RETURN_PATIENCE, int(RETURN_PATIENCE)) as shell:
+            async with self.router.shell(RETURN_PATIENCE, OWN_LOCK_PATIENCE) as shell:
                 return await self.take_back(shell)
         except RouterError as error:
             if self.timer:
@@ -180,6 +205,8 @@ class Change:
                     f"The commit is not confirmed: VyOS takes it back within {self.minutes} min, by a reboot into the "
                     "saved configuration."
                 )
+            if self.back:
+                return f"Its old configuration is active again, but not saved ({error})."
             return f"The new configuration is active ({error}). The next `pulumi up` goes on from there."
         finally:
             self.step = step
@@ -188,7 +215,7 @@ class Change:
         """Bring the old lines back in a commit of their own, then stop the timer."""
         back = restoring(self.before, await active(shell), self.part)
         if back:
-            await shell.run("configure")
+            await configure(shell)
             await shell.run_all(back)
             await shell.run("commit")
             await shell.run("exit discard")
@@ -196,8 +223,10 @@ class Change:
             raise RouterError("VyOS refuses the old lines:\n" + "\n".join(map(hidden_command, left)))
         if self.timer:
             await self.confirm(shell)
+            self.timer = False
+        self.back = True
         if self.saved:
-            await configured(shell, "save")
+            await self.save(shell)
         await shell.run(f"rm -f {PENDING}")
         return "The router has its old configuration again" + (
             ", by:\n" + "\n".join(map(hidden_command, back)) if back else "."
@@ -210,15 +239,22 @@ class Change:
 
 async def active(shell: Shell) -> tuple[Line, ...]:
     """The router's active lines."""
-    said = await shell.run(f"{OPERATIONAL} show configuration commands")
+    said = await shell.run(SHOW)
     if said.status:
         raise RouterError(f"`show configuration commands` failed: {said.text}")
     return parse(said.text)
 
 
+async def configure(shell: Shell) -> None:
+    """Enter the configuration mode."""
+    said = await shell.run("configure")
+    if said.failed:
+        raise RouterError(said.text)
+
+
 async def configured(shell: Shell, command: str) -> Answer:
     """A command of the configuration mode, on its own."""
-    await shell.run("configure")
+    await configure(shell)
     said = await shell.run(command)
     await shell.run("exit discard")
     return said
@@ -226,10 +262,7 @@ async def configured(shell: Shell, command: str) -> Answer:
 
 async def probe(connection: asyncssh.SSHClientConnection) -> set[str]:
     """Lines of what PROBE finds."""
-    try:
-        return set(str((await connection.run(PROBE)).stdout).splitlines())
-    except (OSError, asyncssh.Error) as error:
-        raise Unreachable("the SSH session ended") from error
+    return set((await run(connection, PROBE)).splitlines())
 
 
 async def wait_for(connection: asyncssh.SSHClientConnection, expected: set[str]) -> None:

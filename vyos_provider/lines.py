@@ -5,7 +5,6 @@ A line is what `show configuration commands` prints without its `set`: a path's 
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,15 +24,24 @@ SECRET_LEAVES = frozenset(
         "passphrase",
         "private-key",
         "pre-shared-key",
+        "preshared-key",
+        "md5-key",
     }
 )
-PLAIN = re.compile(r"[\w@%+=:,./*-]+")
 
 
 def parse(text: str) -> tuple[Line, ...]:
     """The lines of a text of `set …`; what is not one (an empty line, a comment) is left out."""
-    found = (shlex.split(line) for line in text.splitlines() if line.startswith("set "))
+    found = (words_of(line) for line in text.splitlines() if line.startswith("set "))
     return tuple(tuple(words[1:]) for words in found)
+
+
+def words_of(line: str) -> list[str]:
+    """A line's words; of one whose quotes do not match, which VyOS does not print, what lies between the spaces."""
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return line.split()
 
 
 def with_key(lines: Iterable[Line], key: str) -> tuple[Line, ...]:
@@ -107,11 +115,23 @@ def restoring(before: Sequence[Line], now: Sequence[Line], part: Part) -> list[s
 
 def written(line: Line) -> str:
     """The line for VyOS's shell: single quotes around what the shell could read as something else."""
-    return " ".join(word if PLAIN.fullmatch(word) and "*" not in word else f"'{word}'" for word in line)
+    return shlex.join(line)
 
 
 def hidden(line: Line) -> str:
     """The line as a `set` command for people, without the value of a secret."""
-    if len(line) > 1 and line[-2] in SECRET_LEAVES:
+    if is_secret(line):
         return f"set {written(line[:-1])} <secret>"
     return f"set {written(line)}"
+
+
+def is_secret(line: Line) -> bool:
+    return len(line) > 1 and line[-2] in SECRET_LEAVES
+
+
+def without_secrets(text: str, lines: Iterable[Line]) -> str:
+    """A text without the secret values of these lines: the router repeats what it refuses."""
+    secrets = {line[-1] for line in lines if is_secret(line) and len(line[-1]) > 3}
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "<secret>")
+    return text

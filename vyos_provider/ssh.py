@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import asyncssh
@@ -14,14 +14,18 @@ from vyos_provider.lines import Line, parse
 
 #: seconds; a router that boots takes some tries, each cut short
 DIAL_TIMEOUT, FIRST_DELAY, LONGEST_DELAY = 5.0, 0.2, 2.0
-#: seconds that an SSH connection may be silent before it counts as lost
-KEEPALIVE_SECONDS, KEEPALIVES = 5, 4
+#: seconds that an SSH connection may be silent before it counts as lost, and that a process may take to start on it
+KEEPALIVE_SECONDS, KEEPALIVES, START_SECONDS = 5, 4, 15.0
 #: seconds that one command may take; a commit of VyOS is the longest
 COMMAND_SECONDS = 180.0
+#: seconds without a command after which a shell on the router ends, and its lock with it: nobody feeds it any more, and
+#: the router's SSH server may not notice that for hours
+IDLE_SECONDS = 60
+#: ends a command, and an answer
 END = "\x1e"
 #: held on the router by whoever changes its configuration
 LOCK = "/tmp/vpn-connect.lock"
-OPERATIONAL = "/opt/vyatta/bin/vyatta-op-cmd-wrapper"
+SHOW = "/opt/vyatta/bin/vyatta-op-cmd-wrapper show configuration commands"
 
 
 class RouterError(Exception):
@@ -56,7 +60,11 @@ async def connect(
     Tries for `patience` seconds; a wrong host key ends it at once, before anything is sent.
     """
     deadline, delay = asyncio.get_running_loop().time() + patience, FIRST_DELAY
-    pinned = asyncssh.import_public_key(access.host_key)
+    try:
+        pinned = asyncssh.import_public_key(access.host_key)
+        private = asyncssh.import_private_key(access.private_key)
+    except asyncssh.KeyImportError as error:
+        raise RouterError(f"the keys for {access.host} are not as SSH writes them: {error}") from error
     while True:
         left = deadline - asyncio.get_running_loop().time()
         try:
@@ -66,10 +74,10 @@ async def connect(
                     access.port,
                     tunnel=tunnel or (),
                     username=access.user,
-                    client_keys=[asyncssh.import_private_key(access.private_key)],
+                    client_keys=[private],
                     known_hosts=([pinned], [], []),
                     # of several keys of the host, the one that is pinned
-                    server_host_key_algs=[pinned.get_algorithm()],
+                    server_host_key_algs=[name.decode() for name in pinned.sig_algorithms],
                     config=None,
                     agent_path=None,
                     keepalive_interval=KEEPALIVE_SECONDS,
@@ -93,7 +101,7 @@ async def connect(
 
 
 async def host_key(host: str, patience: float, port: int = 22) -> str:
-    """The ed25519 host key that a router shows at the first contact; it is not authenticated."""
+    """The host key that a router shows at the first contact; it is not authenticated."""
     deadline = asyncio.get_running_loop().time() + patience
     while True:
         try:
@@ -113,10 +121,10 @@ async def run(connection: asyncssh.SSHClientConnection, script: str) -> str:
     """Run a script in the user's shell; what it prints, or RouterError with what it writes when it fails."""
     try:
         done = await connection.run(script, errors="replace", timeout=COMMAND_SECONDS)
-    except (OSError, asyncssh.Error) as error:
-        raise Unreachable("the SSH session ended") from error
     except TimeoutError as error:
         raise Unreachable(f"no answer for {COMMAND_SECONDS:.0f} s") from error
+    except (OSError, asyncssh.Error) as error:
+        raise Unreachable("the SSH session ended") from error
     if done.exit_status != 0:
         raise RouterError(f"{done.stdout!s}{done.stderr!s}".strip() or f"exit status {done.exit_status}")
     return str(done.stdout).strip()
@@ -140,30 +148,35 @@ class Shell:
 
     def __init__(self, process: asyncssh.SSHClientProcess[str]) -> None:
         self.process = process
+        # takes whole commands only: of one that a lost connection has cut short, nothing is carried out
+        self._unsent = (
+            f"while IFS= read -r -d $'\\036' -t {IDLE_SECONDS} command; do eval \"$command\"; done; builtin exit\n"
+        )
 
-    async def run(self, command: str, answer: str = "") -> Answer:
-        """One command. `answer`: what a question of its is answered with."""
-        return (await self.run_all([command], answer))[0]
+    async def run(self, command: str, answer: str = "", seconds: float = COMMAND_SECONDS) -> Answer:
+        """One command. `answer`: what a question of its is answered with; `seconds`: it may take so long."""
+        return (await self.run_all([command], answer, seconds))[0]
 
-    async def run_all(self, commands: list[str], answer: str = "") -> list[Answer]:
+    async def run_all(
+        self, commands: Sequence[str], answer: str = "", seconds: float = COMMAND_SECONDS
+    ) -> list[Answer]:
         """Commands one after another, sent at once; each one's answer."""
         source = f"<<< '{answer}'" if answer else "< /dev/null"
-        sent = [f"{{ {command}\n}} 2>&1 {source}; printf '\\036%d\\n' \"$?\"\n" for command in commands]
+        sent = [f"{{ {command}\n}} 2>&1 {source}; printf '\\036%d\\036' $?{END}" for command in commands]
         try:
-            async with asyncio.timeout(COMMAND_SECONDS):
-                self.process.stdin.write("".join(sent))
-                return [await self.answer() for _ in commands]
+            async with asyncio.timeout(seconds):
+                self.process.stdin.write(self._unsent + "".join(sent))
+                self._unsent = ""
+                return [await self._answer() for _ in commands]
         except TimeoutError as error:
-            raise Unreachable(f"the router has not answered for {COMMAND_SECONDS:.0f} s") from error
+            raise Unreachable(f"the router has not answered for {seconds:.0f} s") from error
         except (OSError, asyncssh.Error, asyncio.IncompleteReadError) as error:
             raise Unreachable("the SSH session ended") from error
 
-    async def answer(self) -> Answer:
+    async def _answer(self) -> Answer:
         text = await self.process.stdout.readuntil(END)
-        status = await self.process.stdout.readline()
-        if not status.strip().isdigit():
-            raise Unreachable("the SSH session ended")
-        return Answer(int(status), text.removesuffix(END).strip("\n"))
+        status = await self.process.stdout.readuntil(END)
+        return Answer(int(status.removesuffix(END)), text.removesuffix(END).strip("\n"))
 
 
 class Router:
@@ -193,12 +206,9 @@ class Router:
     async def _read_lines(self, patience: float) -> tuple[Line, ...]:
         connection = await self.connection(patience)
         try:
-            done = await connection.run(f"{OPERATIONAL} show configuration commands", timeout=COMMAND_SECONDS)
-        except (OSError, asyncssh.Error, TimeoutError) as error:
-            raise Unreachable(f"{self.access.host}: the SSH session ended") from error
-        if done.exit_status != 0:
-            raise RouterError(f"{self.access.host}: `show configuration commands` failed: {done.stderr!s}")
-        return parse(str(done.stdout))
+            return parse(await run(connection, SHOW))
+        except RouterError as error:
+            raise RouterError(f"{self.access.host}: {error}") from error
 
     def forget(self) -> None:
         """The lines have changed, or may have."""
@@ -207,22 +217,37 @@ class Router:
     @contextlib.asynccontextmanager
     async def shell(self, patience: float, lock_seconds: int) -> AsyncIterator[Shell]:
         """VyOS's shell, with the router's lock held until it is left."""
-        connection = await self.connection(patience)
+        process = await self._process("exec sg vyattacfg -c 'exec vbash -s'", patience)  # a commit needs the group
         try:
-            # a commit needs the group
-            process = await connection.create_process("exec sg vyattacfg -c 'exec vbash -s'", errors="replace")
-        except (OSError, asyncssh.Error) as error:
-            raise Unreachable("the SSH session ended") from error
-        shell = Shell(process)
-        try:
-            start = await shell.run_all(
-                [f"exec 9> {LOCK}; flock -w {lock_seconds} 9", "source /opt/vyatta/etc/functions/script-template"]
+            shell = Shell(process)
+            # VyOS's functions before the lock is waited for: a router that has none is no VyOS
+            said = await shell.run("source /opt/vyatta/etc/functions/script-template; type configure > /dev/null")
+            if said.status:
+                raise RouterError(f"this is no VyOS: {said.text}")
+            said = await shell.run(
+                f"exec 9> {LOCK} && flock -w {lock_seconds} 9", seconds=lock_seconds + COMMAND_SECONDS
             )
-            if start[0].status:
-                raise RouterError(f"another session has held {LOCK} on the router for {lock_seconds} s")
+            if said.status:
+                held = f"another session has held {LOCK} on the router for {lock_seconds} s"
+                raise RouterError(said.text or held)
             yield shell
         finally:
             process.close()
+
+    async def _process(self, command: str, patience: float) -> asyncssh.SSHClientProcess[str]:
+        """A command that reads its standard input, on a new connection if the kept one turns out to be dead."""
+        while True:
+            kept = self._connection
+            connection = await self.connection(patience)
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    return await connection.create_process(command, errors="replace")
+            except (OSError, asyncssh.Error) as error:
+                connection.abort()
+                if self._connection is connection:
+                    self._connection = None
+                if connection is not kept:
+                    raise Unreachable("the SSH session ended") from error
 
     async def close(self) -> None:
         """Close the connection."""
