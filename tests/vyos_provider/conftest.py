@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import grp
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,10 +16,14 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from lab.router.vyos_standin.config import parse_boot
 from tests.router.recorder import Recorder
-from tests.router.test_shell import FILES, REPO, free_port
-from vyos_provider.ssh import Access, Router
+from tests.toolchain.ssh_hosts import free_port
+from toolchain.paths import REPO
+from vyos_provider import apply
+from vyos_provider.ssh import END, Access, Router
 
+FILES = REPO / "lab/router/files"
 #: what stands in for programs of the router, in a directory before the others on PATH
 PROGRAMS = {
     "sg": 'shift 2; exec sh -c "$1"',
@@ -28,6 +33,7 @@ PROGRAMS = {
     "ping": 'grep -q "$6" "$ROUTER/answering"',
     "ip": 'cat "$ROUTER/addresses"',
 }
+Hook = Callable[[str], None]
 
 
 @dataclass
@@ -41,19 +47,36 @@ class VyosHost:
     user_key: asyncssh.SSHKey
     port: int = 0
     logins: int = 0
-    #: every line that came in by standard input
+    #: each command that a shell was given by its standard input
     typed: list[str] = field(default_factory=list)
+    #: each command that a connection was opened for
     commands: list[str] = field(default_factory=list)
     #: while false, nobody is let in
     open: bool = True
     connections: list[asyncssh.SSHServerConnection] = field(default_factory=list)
-    #: called with each line before the shell gets it; may cut the connection
-    before_line: Callable[[str], None] | None = None
+    #: called with each command of both kinds before the router gets it, and with the typed ones right after; may cut
+    before: Hook | None = None
+    after: Hook | None = None
+    #: a lost connection is not noticed: its shells go on waiting
+    numb: bool = False
+    children: list[asyncio.subprocess.Process] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def access(self, host_key: asyncssh.SSHKey | None = None) -> Access:
         """How to get there; by default with its true host key."""
         public = (host_key or self.host_key).export_public_key().decode().strip()
         return Access("127.0.0.1", "vyos", self.user_key.export_private_key().decode(), public, self.port)
+
+    def connection(self) -> dict[str, object]:
+        """The same as a resource's input."""
+        access = self.access()
+        return {
+            "host": access.host,
+            "user": access.user,
+            "privateKey": access.private_key,
+            "hostKey": access.host_key,
+            "port": float(self.port),
+        }
 
     def here(self, text: str) -> str:
         """A text for the router with its paths made this directory's."""
@@ -66,31 +89,47 @@ class VyosHost:
         for name, text in (("sas", sas), ("addresses", addresses), ("answering", answering)):
             (self.directory / name).write_text(text)
 
-    def show(self) -> list[str]:
-        """`show configuration commands`."""
+    def bash(self, *lines: str) -> str:
+        """What VyOS's shell prints."""
+        script = "\n".join([f"source {self.directory}/script-template", *lines])
         done = subprocess.run(
-            [self.directory / "vyatta-op-cmd-wrapper", "show", "configuration", "commands"],
+            ["bash", "-c", script],
             env=self.environment,
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            check=True,
             timeout=20,
         )
-        return done.stdout.splitlines()
+        return done.stdout
+
+    def show(self) -> list[str]:
+        """`show configuration commands`."""
+        return self.bash("show configuration commands").splitlines()
 
     def configure(self, *lines: str) -> None:
         """What an operator types in configuration mode."""
-        script = "\n".join(
-            [f"source {self.directory}/script-template", "configure", *lines, "commit", "save", "exit discard"]
-        )
-        done = subprocess.run(
-            ["bash", "-c", script], env=self.environment, capture_output=True, text=True, check=False, timeout=20
-        )
-        assert "ailed" not in done.stdout + done.stderr, done.stdout
+        said = self.bash("configure", *lines, "commit", "save", "exit discard")
+        assert "ailed" not in said, said
+        assert "is not valid" not in said, said
 
-    def saved(self) -> str:
-        """The configuration that the router boots into."""
-        return self.system.read("/config/config.boot")
+    def saved(self) -> list[str]:
+        """The lines of the configuration that the router boots into."""
+        return parse_boot(self.system.read("/config/config.boot")).commands()
+
+    def confirmed(self) -> bool:
+        """Whether no commit waited for its `confirm`; none waits any more."""
+        return "No confirm pending" in self.bash("configure", "confirm", "exit discard")
+
+    def reboot(self) -> None:
+        """What VyOS does when nobody has confirmed a commit: everything ends, the saved configuration is loaded."""
+        self.kill()
+        self.bash("configure", "confirm", "load", "commit", "exit discard")
+        self.empty_tmp()
+
+    def empty_tmp(self) -> None:
+        for path in self.directory.glob("vpn-connect*"):
+            path.unlink()
 
     def cut(self) -> None:
         """Cut every connection there is."""
@@ -98,9 +137,26 @@ class VyosHost:
             connection.abort()
         self.connections.clear()
 
+    def kill(self) -> None:
+        """End every process of the router's that came in by SSH."""
+        for child in self.children:
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+
     async def process(self, process: asyncssh.SSHServerProcess[str]) -> None:
+        """Run a command; as with OpenSSH, it goes on to its end when its connection is lost."""
+        task = asyncio.create_task(self.carry(process, process.get_extra_info("connection")))
+        self.tasks.append(task)
+        await asyncio.shield(task)
+
+    async def carry(self, process: asyncssh.SSHServerProcess[str], connection: asyncssh.SSHServerConnection) -> None:
         command = process.command or ""
         self.commands.append(command)
+        if self.before:
+            self.before(command)
+        if connection not in self.connections:
+            return
         child = await asyncio.create_subprocess_exec(
             "bash",
             "-c",
@@ -112,33 +168,51 @@ class VyosHost:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        to_shell, from_shell = child.stdin, child.stdout
-        assert to_shell
-        assert from_shell
-
-        async def feed() -> None:
-            async for line in process.stdin:
-                self.typed.append(line)
-                if self.before_line:
-                    self.before_line(line)
-                to_shell.write(self.here(line).encode())
-            to_shell.close()
-
-        feeding = asyncio.create_task(feed())
-        try:
-            while part := await from_shell.read(4096):
+        self.children.append(child)
+        assert child.stdin
+        assert child.stdout
+        feeding = asyncio.create_task(self.feed(process, connection, child.stdin))
+        while part := await child.stdout.read(4096):
+            with contextlib.suppress(OSError, asyncssh.Error):
                 process.stdout.write(part.decode())
-            process.exit(await child.wait())
+        status = await child.wait()
+        with contextlib.suppress(OSError, asyncssh.Error):
+            process.exit(abs(status))
+        feeding.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await feeding
+
+    async def feed(
+        self,
+        process: asyncssh.SSHServerProcess[str],
+        connection: asyncssh.SSHServerConnection,
+        shell: asyncio.StreamWriter,
+    ) -> None:
+        """Give a shell what is typed, command by command."""
+        text = ""
+        try:
+            while part := await process.stdin.read(4096):
+                *whole, text = (text + part).split(END)
+                for command in whole:
+                    self.typed.append(command.partition("{ ")[2].rpartition("\n} ")[0])
+                    if self.before:
+                        self.before(self.typed[-1])
+                    if connection not in self.connections:
+                        return
+                    shell.write(self.here(command + END).encode())
+                    await shell.drain()
+                    if self.after:
+                        self.after(self.typed[-1])
+            shell.write(self.here(text).encode())
+        except (OSError, asyncssh.Error):
+            pass  # the connection is lost
         finally:
-            feeding.cancel()
-            to_shell.close()
-            with contextlib.suppress(ProcessLookupError):
-                child.terminate()
-            await child.wait()
+            if not self.numb:
+                shell.close()
 
 
 class Server(asyncssh.SSHServer):
-    """Lets the user's key in, unless the router is closed."""
+    """Lets the user's key in, unless the router is closed; forwards, as a jump host does."""
 
     def __init__(self, host: VyosHost) -> None:
         self.host = host
@@ -149,6 +223,9 @@ class Server(asyncssh.SSHServer):
             return
         self.host.logins += 1
         self.host.connections.append(conn)
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        return True
 
 
 @pytest.fixture(scope="session")
@@ -183,20 +260,22 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VyosHost]:
 
 
 @pytest.fixture
-def vyos(daemon: VyosHost) -> VyosHost:
+def vyos(daemon: VyosHost, monkeypatch: pytest.MonkeyPatch) -> VyosHost:
+    for name, seconds in (("DOOR_PATIENCE", 0.5), ("TUNNEL_PATIENCE", 0.5), ("RETURN_PATIENCE", 2.0)):
+        monkeypatch.setattr(apply, name, seconds)
     daemon.system.fail("")
-    daemon.open, daemon.before_line, daemon.logins = True, None, 0
+    daemon.open, daemon.before, daemon.after, daemon.logins, daemon.numb = True, None, None, 0, False
     daemon.typed.clear()
     daemon.commands.clear()
     daemon.says()
+    daemon.confirmed()
     daemon.configure(
         *(f"delete {node}" for node in ("firewall", "nat", "vpn", "protocols", "interfaces", "service", "system")),
         "set system host-name vyos",
         "set service ssh",
         "set interfaces ethernet eth0 address dhcp",
     )
-    for path in daemon.directory.glob("vpn-connect*"):
-        path.unlink()
+    daemon.empty_tmp()
     return daemon
 
 
@@ -214,6 +293,12 @@ async def serving(host: VyosHost) -> AsyncIterator[Router]:
     ) as server:
         host.port = server.get_port()
         router = Router(host.access())
-        yield router
-        await router.close()
-        host.cut()
+        try:
+            yield router
+        finally:
+            await router.close()
+            host.cut()
+            host.kill()
+            await asyncio.gather(*host.tasks, return_exceptions=True)
+            host.tasks.clear()
+            host.children.clear()
