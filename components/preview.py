@@ -12,11 +12,7 @@ T = TypeVar("T", str, int)
 def known_or(value: pulumi.Output[T], placeholder: str) -> pulumi.Output[str]:
     """`value`, or `<placeholder>` in a preview that does not know it yet."""
 
-    async def shown() -> str:
-        known = await value.future()
-        return str(known) if await value.is_known() else f"<{placeholder}>"
+    def shown(known: T) -> str:
+        return f"<{placeholder}>" if pulumi.contains_unknowns(known) else str(known)
 
-    async def always() -> bool:
-        return True
-
-    return pulumi.Output(value.resources(), shown(), always(), value.is_secret())
+    return value.apply(shown, run_with_unknowns=True)
