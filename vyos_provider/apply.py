@@ -65,9 +65,9 @@ async def apply(
             async with router.shell(patience, LOCK_PATIENCE) as shell:
                 return await change.carry_out(shell)
         except asyncio.CancelledError as error:
-            step, became = change.step, await to_its_end(change.outcome())
+            became = await to_its_end(change.outcome())
             raise asyncio.CancelledError(
-                f"{title} ({router.access.host}): cancelled at the step {step!r}\n{became}"
+                f"{title} ({router.access.host}): cancelled at the step {change.step!r}\n{became}"
             ) from error
         except Exception as error:  # any: what is committed has to be taken back
             what = str(error) if isinstance(error, RouterError) else f"{type(error).__name__}: {error}"
@@ -94,8 +94,8 @@ class Change:
         self.router, self.part, self.report, self.minutes = router, part, report, minutes
         self.step = "connect"
         self.before: tuple[Line, ...] = ()
-        #: how far it came
-        self.committed = self.timer = self.saved = False
+        #: how far it came; a commit whose `confirm` was sent and not answered may be confirmed or not
+        self.committed = self.timer = self.confirming = self.saved = False
         #: whether the old lines are active again
         self.back = False
 
@@ -117,7 +117,6 @@ class Change:
             self.compare(await active(shell))
             self.at("confirm")
             await self.confirm(shell)
-            self.timer = False
         self.at("save")
         self.saved = True
         await self.save(shell)
@@ -181,9 +180,12 @@ class Change:
 
     async def confirm(self, shell: Shell) -> None:
         """Stop the timer."""
+        self.confirming = True
         said = await configured(shell, "confirm")
+        self.confirming = False
         if said.failed:
             raise RouterError(said.text)
+        self.timer = False
 
     async def save(self, shell: Shell) -> None:
         said = await configured(shell, "save")
@@ -194,7 +196,6 @@ class Change:
         """Take back what was committed; what became of the router, for the user."""
         if not self.committed:
             return "Nothing was changed on the router."
-        step = self.step
         try:
             async with self.router.shell(RETURN_PATIENCE, OWN_LOCK_PATIENCE) as shell:
                 return await self.take_back(shell)
@@ -202,14 +203,12 @@ class Change:
             if self.timer:
                 return (
                     f"Its old configuration could not be brought back from here ({error}). "
-                    f"The commit is not confirmed: VyOS takes it back within {self.minutes} min, by a reboot into the "
-                    "saved configuration."
+                    f"{'Unless the commit was just confirmed' if self.confirming else 'The commit is not confirmed'}: "
+                    f"VyOS takes it back within {self.minutes} min, by a reboot into the saved configuration."
                 )
             if self.back:
                 return f"Its old configuration is active again, but not saved ({error})."
             return f"The new configuration is active ({error}). The next `pulumi up` goes on from there."
-        finally:
-            self.step = step
 
     async def take_back(self, shell: Shell) -> str:
         """Bring the old lines back in a commit of their own, then stop the timer."""
@@ -223,7 +222,6 @@ class Change:
             raise RouterError("VyOS refuses the old lines:\n" + "\n".join(map(hidden_command, left)))
         if self.timer:
             await self.confirm(shell)
-            self.timer = False
         self.back = True
         if self.saved:
             await self.save(shell)
