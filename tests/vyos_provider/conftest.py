@@ -54,7 +54,7 @@ class VyosHost:
     #: while false, nobody is let in
     open: bool = True
     connections: list[asyncssh.SSHServerConnection] = field(default_factory=list)
-    #: called with each command of both kinds before the router gets it, and with the typed ones right after; may cut
+    #: called with each command of both kinds before and right after the router gets it; may cut
     before: Hook | None = None
     after: Hook | None = None
     #: a lost connection is not noticed: its shells go on waiting
@@ -171,6 +171,8 @@ class VyosHost:
         self.children.append(child)
         assert child.stdin
         assert child.stdout
+        if self.after:
+            self.after(command)
         feeding = asyncio.create_task(self.feed(process, connection, child.stdin))
         while part := await child.stdout.read(4096):
             with contextlib.suppress(OSError, asyncssh.Error):
