@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.provider.experimental.property_value import Computed, PropertyValue
+from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
+from pulumi.runtime.rpc import UNKNOWN
 
 from vyos_provider.resources import Kind, Properties, kinds
 from vyos_provider.ssh import RouterError
@@ -61,9 +62,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return pb.CheckResponse(failures=[pb.CheckFailure(reason=f"vyos has no resource {type_of(request.urn)!r}")])
         old, new = PropertyValue.unmarshal_map(request.olds), PropertyValue.unmarshal_map(request.news)
         checked = await self.attempt(request, context, kind.check(plain(old), plain(new), self.log(request.urn)))
-        added = {name: marked(value) for name, value in checked.items() if name not in new}
-        kept = {name: value for name, value in new.items() if name in checked or is_unknown(value)}
-        return pb.CheckResponse(inputs=PropertyValue.marshal_map({**kept, **added}))
+        return pb.CheckResponse(inputs=PropertyValue.marshal_map(merged(new, checked)))
 
     async def Diff(self, request: Any, context: Any) -> Any:
         old, new = (PropertyValue.unmarshal_map(values) for values in (request.old_inputs, request.news))
@@ -100,8 +99,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         inputs = PropertyValue.unmarshal_map(request.inputs)
         kind = self.kinds[type_of(request.urn)]
         found = await self.attempt(request, context, kind.read(plain(inputs), self.log(request.urn)))
-        now = {**inputs, **{name: marked(value) for name, value in found.items() if name not in inputs}}
-        return pb.ReadResponse(id=request.id, properties=request.properties, inputs=PropertyValue.marshal_map(now))
+        now = PropertyValue.marshal_map(merged(inputs, found))
+        return pb.ReadResponse(id=request.id, properties=request.properties, inputs=now)
 
     async def Cancel(self, request: Any, context: Any) -> Any:
         for task in self.running:
@@ -113,7 +112,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> Any:
         """The inputs and what the work has given; in a preview the latter is unknown."""
         if made is None:
-            found = {name: PropertyValue(Computed(), name in kind.secret_outputs) for name in kind.computed}
+            found = {name: PropertyValue(UNKNOWN, name in kind.secret_outputs) for name in kind.computed}
         else:
             found = {
                 name: marked(value, name in kind.secret_outputs)
@@ -133,7 +132,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             text = f"{type(error).__name__}: {error}"
         finally:
             self.running.discard(task)
-        for secret in secrets_of(request):
+        for secret in sorted(secrets_of(request), key=len, reverse=True):
             text = text.replace(secret, "<secret>")
         await context.abort(grpc.StatusCode.UNKNOWN, text)
         raise AssertionError  # abort does not return
@@ -158,7 +157,8 @@ def type_of(urn: str) -> str:
 
 
 def is_unknown(value: PropertyValue) -> bool:
-    return isinstance(value.value, Computed)
+    """The SDK's `PropertyValue` leaves Pulumi's mark of an unknown value as the text that it is."""
+    return bool(value.value == UNKNOWN)
 
 
 def plain(values: Values) -> Properties:
@@ -172,7 +172,14 @@ def plain_value(value: PropertyValue) -> Any:
         return {name: plain_value(item) for name, item in inner.items()}
     if isinstance(inner, Sequence) and not isinstance(inner, str):
         return [plain_value(item) for item in inner]
-    return None if isinstance(inner, Computed) else inner
+    return None if is_unknown(value) else inner
+
+
+def merged(values: Values, found: Properties) -> dict[str, PropertyValue]:
+    """What was found, for the engine: the same values marked as it sent them, and what is unknown as it is."""
+    unknown = {name: value for name, value in values.items() if is_unknown(value)}
+    kept = {name: value for name, value in values.items() if name in found and plain_value(value) == found[name]}
+    return {**unknown, **{name: marked(value) for name, value in found.items() if name not in kept}, **kept}
 
 
 def marked(value: Any, secret: bool = False) -> PropertyValue:
@@ -182,7 +189,7 @@ def marked(value: Any, secret: bool = False) -> PropertyValue:
 
 
 def secrets_of(request: Any) -> set[str]:
-    """Every secret text in a request's properties."""
+    """Every secret text in a request's properties; what tells where a machine is is none, though Pulumi marks it."""
     found: set[str] = set()
 
     def collect(value: PropertyValue, secret: bool) -> None:
@@ -192,10 +199,12 @@ def secrets_of(request: Any) -> set[str]:
             if secret and len(inner) > 3:
                 found.add(inner)
         elif isinstance(inner, Mapping | Sequence):
-            for item in inner.values() if isinstance(inner, Mapping) else inner:
-                collect(item, secret)  # type: ignore[arg-type]
+            named = inner.items() if isinstance(inner, Mapping) else (("", item) for item in inner)
+            for name, item in named:
+                if name not in ("host", "user", "hostKey"):
+                    collect(item, secret)  # type: ignore[arg-type]
 
-    for field in ("properties", "olds", "news", "inputs"):
+    for field in ("properties", "olds", "old_inputs", "news", "inputs"):
         if field in request.DESCRIPTOR.fields_by_name:
             for value in PropertyValue.unmarshal_map(getattr(request, field)).values():
                 collect(value, False)
