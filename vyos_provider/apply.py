@@ -146,7 +146,7 @@ class Change:
                 "somebody else's commit waits for its `confirm`; confirm it, or wait until it is taken back"
             )
         if said.failed or said.status:
-            raise RouterError(said.text)
+            raise RouterError(said.text.rpartition("minutes to confirm before reboot\n")[2])
         await shell.run("exit discard")
         self.at("log in anew")
         outside = await connect(self.router.access, DOOR_PATIENCE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Line = tuple[str, ...]
 
@@ -57,6 +57,10 @@ class Part:
     lines: tuple[Line, ...]
     #: nodes that are this part's alone: nothing else may lie below them
     nodes: tuple[Line, ...] = ()
+
+    def instead_of(self, former: Part) -> Part:
+        """This part for a router that has its former lines: what it does not have any more is to go."""
+        return replace(self, nodes=tuple(dict.fromkeys((*self.nodes, *former.nodes, *former.lines))))
 
     def concerns(self, line: Line) -> bool:
         """Whether a line of the router is this part's: below its nodes, or another value where it has one."""

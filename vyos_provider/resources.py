@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vyos_provider.apply import BOOT_PATIENCE, apply
-from vyos_provider.lines import Part, difference, parse, with_key
+from vyos_provider.lines import PSK, Part, difference, parse, with_key
 from vyos_provider.ssh import Access, Router, RouterError, connect, host_key, run
 
 #: seconds in which a router has to answer when it is only asked whether its lines have changed
@@ -96,8 +96,8 @@ class Configuration(Kind):
 
     Inputs: `lines` (`set` lines; the pre-shared key stands in them as "$PSK"), `nodes` (paths that are this part's
     alone), `title` for messages, `machine` (on another one the lines are applied anew), `key` (the pre-shared key),
-    `connection` (`host`, `user`, `privateKey`, `hostKey`) and `removable` (whether a delete takes the nodes off the
-    router). A check adds `drift`, the lines that somebody else changed on the router, when there are any.
+    `connection` (`host`, `user`, `privateKey`, `hostKey`, and `port` unless it is 22) and `removable` (whether a delete
+    takes the nodes off the router). A check adds `drift`: the lines that somebody else changed on the router, if any.
     """
 
     def __init__(self, routers: Routers) -> None:
@@ -118,8 +118,9 @@ class Configuration(Kind):
         return await self.update({}, inputs, log)
 
     async def update(self, old: Properties, inputs: Properties, log: Log) -> Properties:
-        # nodes of before that are no longer this part's: they go in the same commit
-        part = part_of(inputs, former=old.get("nodes", ()) if old.get("machine") == inputs.get("machine") else ())
+        part = part_of(inputs)
+        if old and old.get("machine") == inputs.get("machine"):
+            part = part.instead_of(part_of(old))
         await self.apply(part, inputs, log)
         return {}
 
@@ -129,22 +130,25 @@ class Configuration(Kind):
 
     async def read(self, inputs: Properties, log: Log) -> Properties:
         drift = await self.drift(inputs, log)
-        return {**inputs, "drift": drift} if drift else inputs
+        known = {name: value for name, value in inputs.items() if name != "drift"}
+        return {**known, "drift": drift} if drift else known
 
     async def apply(self, part: Part, properties: Properties, log: Log) -> None:
-        loop = asyncio.get_running_loop()
-        said: set[asyncio.Task[None]] = set()
+        said: list[asyncio.Task[None]] = []
 
         def report(step: str) -> None:
-            task = loop.create_task(log("info", step))
-            said.add(task)
-            task.add_done_callback(said.discard)
+            said.append(asyncio.create_task(log("info", step)))
 
-        await apply(self.routers.of(properties["connection"]), part, properties["title"], report=report)
+        try:
+            await apply(self.routers.of(properties["connection"]), part, properties["title"], report=report)
+        finally:
+            await asyncio.gather(*said, return_exceptions=True)
 
     async def drift(self, applied: Properties, log: Log) -> list[str]:
         """How the router differs from what was applied last; nothing when that cannot be found out now."""
-        if any(applied.get(name) is None for name in ("lines", "key", "connection")):
+        if any(applied.get(name) is None for name in ("lines", "nodes", "connection")):
+            return []
+        if applied.get("key") is None and any(PSK in line for line in applied["lines"]):
             return []
         try:
             active = await self.routers.of(applied["connection"]).lines(READ_PATIENCE)
@@ -196,14 +200,14 @@ class Routers:
 
 def access_of(connection: Properties) -> Access:
     """A `connection` input."""
-    return Access(connection["host"], connection["user"], connection["privateKey"], connection["hostKey"])
+    host, user, private_key, host_key = (connection[name] for name in ("host", "user", "privateKey", "hostKey"))
+    return Access(host, user, private_key, host_key, int(connection.get("port", 22)))
 
 
-def part_of(properties: Properties, former: tuple[str, ...] | list[str] = ()) -> Part:
+def part_of(properties: Properties) -> Part:
     """The part of the configuration that the properties describe."""
-    nodes = dict.fromkeys([*properties["nodes"], *former])
     lines = with_key(parse("\n".join(properties["lines"])), properties.get("key") or "")
-    return Part(lines, tuple(tuple(node.split()) for node in nodes))
+    return Part(lines, tuple(tuple(node.split()) for node in properties["nodes"]))
 
 
 def connection(properties: Properties) -> Properties:
