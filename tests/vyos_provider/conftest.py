@@ -7,6 +7,7 @@ import contextlib
 import grp
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,7 +19,6 @@ import pytest
 
 from lab.router.vyos_standin.config import parse_boot
 from tests.router.recorder import Recorder
-from tests.toolchain.ssh_hosts import free_port
 from toolchain.paths import REPO
 from vyos_provider import apply
 from vyos_provider.ssh import END, Access, Router
@@ -44,7 +44,8 @@ class VyosHost:
     environment: dict[str, str]
     system: Recorder
     host_key: asyncssh.SSHKey
-    user_key: asyncssh.SSHKey
+    #: the user's
+    private_key: str
     port: int = 0
     logins: int = 0
     #: each command that a shell was given by its standard input
@@ -65,7 +66,7 @@ class VyosHost:
     def access(self, host_key: asyncssh.SSHKey | None = None) -> Access:
         """How to get there; by default with its true host key."""
         public = (host_key or self.host_key).export_public_key().decode().strip()
-        return Access("127.0.0.1", "vyos", self.user_key.export_private_key().decode(), public, self.port)
+        return Access("127.0.0.1", "vyos", self.private_key, public, self.port)
 
     def connection(self) -> dict[str, object]:
         """The same as a resource's input."""
@@ -213,6 +214,11 @@ class VyosHost:
                 shell.close()
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
 class Server(asyncssh.SSHServer):
     """Lets the user's key in, unless the router is closed; forwards, as a jump host does."""
 
@@ -252,7 +258,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VyosHost]:
         [sys.executable, "-m", "tests.router.recorder", str(directory / "root")], cwd=REPO, env=environment
     )
     host_key, user_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
-    host = VyosHost(directory, environment, Recorder(directory / "root"), host_key, user_key)
+    private_key = user_key.export_private_key().decode()
+    host = VyosHost(directory, environment, Recorder(directory / "root"), host_key, private_key)
     for name in ("script-template", "vyatta-op-cmd-wrapper"):
         (directory / name).write_text(host.here((FILES / name).read_text()))
         (directory / name).chmod(0o755)
@@ -284,7 +291,8 @@ def vyos(daemon: VyosHost, monkeypatch: pytest.MonkeyPatch) -> VyosHost:
 @contextlib.asynccontextmanager
 async def serving(host: VyosHost) -> AsyncIterator[Router]:
     """The router's SSH server, and a Router for it."""
-    authorized = asyncssh.import_authorized_keys(host.user_key.export_public_key().decode())
+    user_key = asyncssh.import_private_key(host.private_key)
+    authorized = asyncssh.import_authorized_keys(user_key.export_public_key().decode())
     async with asyncssh.listen(
         "127.0.0.1",
         0,

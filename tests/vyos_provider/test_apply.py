@@ -229,7 +229,7 @@ def test_a_commit_that_fails_half_way_is_taken_back(vyos: VyosHost) -> None:
     vyos.before = heal
     text = failing(vyos)
     assert "set interfaces tunnel tun3 remote '192.0.2.2'" in active  # or it would be no test
-    assert "failed at the step 'commit'" in text
+    assert "failed at the step 'commit': [ protocols static ]\n" in text
     assert "10.8.0.0/24" in text
     assert "[[protocols static]] failed" in text
     assert TAKEN_BACK in text
