@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -81,6 +82,7 @@ class Cloud(pulumi.runtime.Mocks):
         site = (args.provider or "").split("::")[-2]
         self.asked.append((site, args.token.split(":")[-1], name))
         if failure := self.failures.get((site, name)):
+            time.sleep(0.5)  # what does not wait for the answer is made by then
             raise Failure(failure)
         return {**args.args, "id": f"id-of-{name}-at-{site}", "name": name}, []
 
