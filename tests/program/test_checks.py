@@ -86,3 +86,18 @@ def test_a_lan_that_does_not_answer_is_a_missing_route(tmp_path: Path) -> None:
 def test_a_lan_that_answers_gives_its_round_trip_time(tmp_path: Path) -> None:
     done = run(lan_check(), {"ping": f"cat <<X\n{PONG}\nX"}, tmp_path)
     assert (done.returncode, done.stdout) == (0, "3 of 3 pings answered, 5.123 ms\n")
+
+
+@pytest.mark.parametrize(
+    ("sudo", "said"),
+    [
+        ('[ "$*" = "swanctl --rekey --ike tokyo-osaka --reauth" ]', ""),
+        ("exit 1", "link tokyo-osaka: no IKE SA to renew\n"),
+    ],
+)
+def test_a_renewal_asks_for_its_own_link_and_leaves_the_verdict_to_the_check(
+    sudo: str, said: str, tmp_path: Path
+) -> None:
+    (link,) = make_plan(parse_settings(configuration("tokyo", "osaka"), CLOUDS)).links
+    done = run(render.renew_keys(link), {"sudo": sudo}, tmp_path)
+    assert (done.returncode, done.stderr) == (0, said)
