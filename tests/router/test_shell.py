@@ -334,8 +334,9 @@ class Fed:
         return self.answer()
 
     def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.communicate()
 
 
 @pytest.fixture
@@ -378,12 +379,21 @@ def test_commit_confirm_in_a_fed_shell(fed: Fed) -> None:
     assert fed("confirm") == (0, STOPPED)
 
 
-def test_a_session_ends_with_its_shell(router: Router) -> None:
-    shell = Fed(router)
-    session = shell("echo $VYOS_SESSION")[1].strip()
-    shell("set system host-name abandoned")
-    assert router.bash(f"VYOS_SESSION={session} compare | head -1", configure=False).stdout == "[system]\n"
-    shell.kill()
+@pytest.mark.parametrize("how", ["killed", "exit", "exit discard"])
+def test_a_session_ends_with_its_shell_or_by_exit(router: Router, fed: Fed, how: str) -> None:
+    """What was not committed in it is gone."""
+    session = fed("echo $VYOS_SESSION")[1].strip()
+    fed("set system host-name abandoned")
+
+    def compare() -> str:
+        return router.bash(f"VYOS_SESSION={session}; compare", configure=False).stdout
+
+    assert "abandoned" in compare()
+    if how == "killed":
+        fed.kill()
+    else:
+        assert fed(how) == (0, "")
+    wait_for(lambda: compare() == "Invalid command: not in configuration mode\n")
     assert router.bash("commit").stdout == "No configuration changes to commit\n"
 
 
