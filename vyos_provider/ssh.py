@@ -125,6 +125,8 @@ async def run(connection: asyncssh.SSHClientConnection, script: str) -> str:
         raise Unreachable(f"no answer for {COMMAND_SECONDS:.0f} s") from error
     except (OSError, asyncssh.Error) as error:
         raise Unreachable("the SSH session ended") from error
+    if done.exit_status is None:  # what had come so far is given without a word
+        raise Unreachable("the SSH session ended")
     if done.exit_status != 0:
         raise RouterError(f"{done.stdout!s}{done.stderr!s}".strip() or f"exit status {done.exit_status}")
     return str(done.stdout).strip()
