@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,9 @@ class VyosHost:
     #: a lost connection is not noticed: its shells go on waiting
     numb: bool = False
     children: list[asyncio.subprocess.Process] = field(default_factory=list)
+    #: how many shells there are, and there were at once
+    shells: int = 0
+    most_shells: int = 0
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def access(self, host_key: asyncssh.SSHKey | None = None) -> Access:
@@ -175,10 +179,13 @@ class VyosHost:
         if self.after:
             self.after(command)
         feeding = asyncio.create_task(self.feed(process, connection, child.stdin))
+        self.shells += "vbash" in command
+        self.most_shells = max(self.most_shells, self.shells)
         while part := await child.stdout.read(4096):
             with contextlib.suppress(OSError, asyncssh.Error):
                 process.stdout.write(part.decode())
         status = await child.wait()
+        self.shells -= "vbash" in command
         with contextlib.suppress(OSError, asyncssh.Error):
             process.exit(abs(status))
         feeding.cancel()
@@ -229,6 +236,9 @@ class Server(asyncssh.SSHServer):
         if not self.host.open:
             conn.abort()
             return
+        # as OpenSSH since 8.8: with an RSA key no signatures by SHA-1
+        keys = conn._server_host_keys
+        conn._server_host_keys = OrderedDict((name, key) for name, key in keys.items() if name != b"ssh-rsa")
         self.host.logins += 1
         self.host.connections.append(conn)
 
@@ -274,6 +284,7 @@ def vyos(daemon: VyosHost, monkeypatch: pytest.MonkeyPatch) -> VyosHost:
         monkeypatch.setattr(apply, name, seconds)
     daemon.system.fail("")
     daemon.open, daemon.before, daemon.after, daemon.logins, daemon.numb = True, None, None, 0, False
+    daemon.most_shells = 0
     daemon.typed.clear()
     daemon.commands.clear()
     daemon.says()

@@ -93,7 +93,7 @@ def test_a_lost_connection_takes_back(vyos: VyosHost, point: int, late: bool) ->
 
     async def work(router: Router) -> None:
         Cut(vyos, point, late, close=False)
-        with pytest.raises(ApplyFailed, match=f"{UNTOUCHED}|{TAKEN_BACK}"):
+        with pytest.raises(ApplyFailed, match=f"the SSH session ended\n({UNTOUCHED}|{TAKEN_BACK})"):
             await apply(router, PART, "link", patience=2)
         assert_as_before(vyos)
         await apply_anew(vyos, router)
@@ -135,6 +135,25 @@ def test_a_router_that_cannot_be_reached_any_more(
 
     run(vyos, work)
     assert_new(vyos)
+
+
+def test_a_shell_that_dies(vyos: VyosHost) -> None:
+    """While its connection lives; one for want of memory, say."""
+    have_old(vyos)
+
+    def kill(command: str) -> None:
+        if command == ":":
+            vyos.kill()
+
+    vyos.before = kill
+
+    async def work(router: Router) -> None:
+        with pytest.raises(ApplyFailed, match=f"the SSH session ended\n{TAKEN_BACK}"):
+            await apply(router, PART, "link", patience=2)
+
+    run(vyos, work)
+    assert_as_before(vyos)
+    assert vyos.logins == 2  # the second tries the door; the kept connection is still good
 
 
 def test_a_commit_that_was_left_unconfirmed_is_adopted(vyos: VyosHost, monkeypatch: pytest.MonkeyPatch) -> None:

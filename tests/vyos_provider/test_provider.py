@@ -232,7 +232,7 @@ def test_a_failure_tells_where_and_what_and_no_secret(vyos: VyosHost, whole: boo
     async def work(plugin: Plugin) -> None:
         way = secret(vyos.connection()) if whole else inputs(vyos)["connection"]
         title = f"the link of vyos with {KEY}"  # whatever text it is that holds it
-        asked = inputs(vyos, connection=way, title=title, lines=[*LINES, f"set vpn ipsec psk {KEY} id a"])
+        asked = inputs(vyos, connection=way, title=title, lines=[f"set vpn ipsec psk {KEY} id a"])
         for call in (plugin.create(CONFIGURATION, asked), plugin.update(CONFIGURATION, inputs(vyos), asked)):
             text = await refused(call)
             assert text.startswith("the link of vyos with <secret> (127.0.0.1): failed at the step 'set'")

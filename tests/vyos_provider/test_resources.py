@@ -175,12 +175,28 @@ def test_inputs_that_are_not_known_yet(vyos: VyosHost, name: str) -> None:
     assert new["drift"][1:] == ["- set interfaces tunnel tun3 mtu 1300"]
 
 
-def test_a_connection_that_is_known_in_part(vyos: VyosHost) -> None:
+def test_the_way_to_the_router_is_the_one_of_now(vyos: VyosHost) -> None:
+    """Another key or address is in use before a configuration is updated."""
+    have(vyos)
+
+    async def main() -> None:
+        async with serving(vyos):
+            old = inputs(vyos, connection={**vyos.connection(), "port": float(free_port())})
+            log = Messages()
+            await Configuration(Routers()).check(old, inputs(vyos), log)
+            assert log == []
+
+    asyncio.run(main())
+    assert vyos.commands == [SHOW]
+
+
+@pytest.mark.parametrize("name", ["host", "privateKey", "hostKey"])
+def test_a_connection_that_is_known_in_part(vyos: VyosHost, name: str) -> None:
     have(vyos)
 
     async def main() -> Properties:
         async with serving(vyos):
-            partly = {**vyos.connection(), "host": None}
+            partly = {**vyos.connection(), name: None}
             log = Messages()
             new = await Configuration(Routers()).check(inputs(vyos), inputs(vyos, connection=partly), log)
             assert log == []
@@ -362,6 +378,22 @@ def test_delete_takes_the_nodes_off_if_removable(vyos: VyosHost) -> None:
         "set system host-name 'tokyo'",
         "set vpn ipsec authentication",  # VyOS keeps the empty node
     ]
+
+
+def test_all_is_told_before_the_end(vyos: VyosHost) -> None:
+    vyos.says(addresses=UP)
+    told: list[str] = []
+
+    async def slow(severity: str, text: str) -> None:
+        await asyncio.sleep(0.5)
+        told.append(text)
+
+    async def main() -> None:
+        async with serving(vyos):
+            await Configuration(Routers()).create(inputs(vyos), slow)
+            assert told[-1] == "read back"
+
+    asyncio.run(main())
 
 
 def test_a_log_that_fails_does_not_fail_a_change(vyos: VyosHost) -> None:
