@@ -119,7 +119,11 @@ def vyos_user_data(site: SitePlan, lines: str, private_host_key: str | None, pub
     (https://docs.vyos.io/en/sagitta/automation/cloud-init.html). JSON is YAML as well. ConfigurationError when it is
     larger than a router takes.
     """
-    data: dict[str, object] = {"vyos_config_commands": lines.splitlines()}
+    data: dict[str, object] = {
+        # else it adds what the cloud says of the ports, like DHCP on eth1
+        "vyos_config_options": {"network_config": "disabled"},
+        "vyos_config_commands": lines.splitlines(),
+    }
     if private_host_key:
         path = "/etc/ssh/ssh_host_ed25519_key"
         data["write_files"] = [

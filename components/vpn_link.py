@@ -69,7 +69,11 @@ class VpnLink(pulumi.ComponentResource):
         """`ends`: the two ends in the plan's order."""
         super().__init__("vpn-connect:index:VpnLink", name, {"tunnel": str(plan.tunnel)}, opts)
         self.plan = plan
-        key = vyos.PreSharedKey(f"{name}-psk", rotation=plan.key_rotation, opts=pulumi.ResourceOptions(parent=self))
+        key = vyos.PreSharedKey(
+            f"{name}-psk",
+            rotation=plan.key_rotation,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[end.ready for end in ends]),
+        )
         self.mtu = pulumi.Output.all(ends[0].mtu, ends[1].mtu).apply(
             lambda sizes: link_mtu(int(min(sizes)), plan.name).lan_to_lan
         )

@@ -90,15 +90,21 @@ class VpnSite(pulumi.ComponentResource):
 
         lines = known_or(self.lan.mtu, f"MTU of {name}'s LAN").apply(lambda mtu: render.base_lines(plan, mtu))
         made_key = vyos.HostKey(f"{name}-vyos-host-key", opts=first) if plan.vyos_host_key == "cloud-init" else None
+        first_boot = vyos.FirstBoot(
+            f"{name}-vyos-first-boot",
+            text=pulumi.Output.all(lines, made_key and made_key.private_key, made_key and made_key.public_key).apply(
+                lambda known: render.vyos_user_data(plan, known[0], known[1], known[2])
+            ),
+            of=[catalogue.vyos_image_id, catalogue.vyos_flavor_id, keypair.name, eth0.id, eth1.id],
+            opts=child,
+        )
         self.vyos = self._server(
             f"{name}-vyos",
             catalogue.vyos_image_id,
             catalogue.vyos_flavor_id,
             keypair,
             [eth0, eth1],
-            pulumi.Output.all(lines, made_key and made_key.private_key, made_key and made_key.public_key).apply(
-                lambda known: render.vyos_user_data(plan, known[0], known[1], known[2])
-            ),
+            first_boot.user_data,
         )
         # VMs get their routes to the linked LANs by DHCP (option 121): before the first VM asks for them
         dhcp_routes = [
@@ -289,14 +295,8 @@ class VpnSite(pulumi.ComponentResource):
             key_pair=keypair.name,
             networks=[openstack.compute.InstanceNetworkArgs(port=port.id) for port in ports],
             user_data=user_data,
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                # its ports cannot be on two servers
-                delete_before_replace=True,
-                # it is for the first boot: a router that runs is changed by its Configuration
-                ignore_changes=["userData"],
-                depends_on=list(needs),
-            ),
+            # its ports cannot be on two servers
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=list(needs)),
         )
 
     def summary(self) -> dict[str, pulumi.Input[str]]:

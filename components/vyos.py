@@ -60,6 +60,27 @@ class HostKey(pulumi.CustomResource):
         return pulumi.Output.secret(pulumi.get(self, "privateKey"))
 
 
+class FirstBoot(pulumi.CustomResource):
+    """cloud-init user data that stays as it was when its machine was made, until a value in `of` changes."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        text: pulumi.Input[str],
+        of: Sequence[pulumi.Input[str]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`of`: what the machine is made of; with another one it is made anew, and takes the `text` of then."""
+        properties = {"text": pulumi.Output.secret(text), "of": of, "userData": None}
+        super().__init__("vyos:index:FirstBoot", name, properties, opts)
+
+    @property
+    def user_data(self) -> pulumi.Output[str]:
+        """A secret."""
+        return pulumi.Output.secret(pulumi.get(self, "userData"))
+
+
 class Configuration(pulumi.CustomResource):
     """A part of a router's configuration, applied safely; a preview shows its lines, and how the router differs."""
 

@@ -6,15 +6,17 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openstack
 import yaml
 
 from lab.files import write_whole
 from lab.openstack.site import RunningSite
 from lab.sites import PROVIDER_GATEWAY, PROVIDER_NETWORK, Site
 from toolchain.paths import state
+
+if TYPE_CHECKING:
+    import openstack
 
 logging.getLogger("keystoneauth").setLevel(logging.ERROR)  # a Keystone that does not answer yet is no news
 AGENTS = {"neutron-linuxbridge-agent", "neutron-l3-agent", "neutron-dhcp-agent", "neutron-metadata-agent"}
@@ -57,6 +59,8 @@ def cloud(site: Site, user: str, password: str) -> dict[str, Any]:
 
 def connect(site: Site, user: str, password: str) -> openstack.connection.Connection:
     """A connection as a user; the calling thread must be in a namespace that reaches the site."""
+    import openstack  # takes most of a second, which only those pay who talk to a cloud
+
     return openstack.connection.Connection(**cloud(site, user, password), app_name="lab")
 
 
@@ -109,11 +113,13 @@ class NotReady(Exception):
 
 def retry(work: Any, running: RunningSite, deadline: float) -> None:
     """Try every half second until it works or the site has ended or the time is over."""
+    from openstack.exceptions import SDKException
+
     while True:
         try:
             work()
             return
-        except (NotReady, openstack.exceptions.SDKException, OSError) as error:
+        except (NotReady, SDKException, OSError) as error:
             if running.outer() is None:
                 console = (running.directory / "console.log").read_text(errors="replace")
                 raise RuntimeError(f"site {running.site.name} ended:\n{console[-2000:]}") from error

@@ -5,21 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from lab import control, stack
 from lab.budget import resource_phases
-from lab.machines import CommandFailed, Machines, machines
-from lab.sites import INTERNET
 from toolchain.build import BuildFailed
 from toolchain.paths import locked, state
-
-PORT = 7000
 
 
 def up(since: float) -> None:
@@ -40,29 +34,10 @@ def up(since: float) -> None:
             inside["PULUMI_DEBUG_COMMANDS"] = "true"  # or there is no --event-log
             stack.pulumi(inside, "up", "--yes", "--skip-preview", "--suppress-outputs", "--event-log", str(events))
         with control.phase(budget, "demonstration"):
+            from lab.demonstration import demonstrate  # its SSH takes a while to import, for nothing in a preview
+
             demonstrate(stack.outputs(inside))
     print_budget(budget, events)
-
-
-def demonstrate(outputs: dict[str, Any]) -> None:
-    """A ping and a TCP exchange from the Tokyo Linux VM to the Osaka Linux VM, by its address on its LAN."""
-    tokyo, osaka = (outputs["sites"][name] for name in stack.SITES)
-    with machines(outputs, INTERNET) as at:
-        print(f"\ntokyo {tokyo['linuxAddress']} → osaka {osaka['linuxAddress']}\n")
-        print(at.run("tokyo", "linux", f"ping -c 3 {osaka['linuxAddress']}").stdout)
-        print(f"TCP: tokyo hears {exchange(at, osaka['linuxAddress'])!r}\n")
-
-
-def exchange(at: Machines, address: str) -> str:
-    """A line each way over one TCP connection to the Osaka Linux VM; what Tokyo hears."""
-    line = 'echo "hello from $(hostname)"'
-    with ThreadPoolExecutor() as pool:
-        listener = pool.submit(at.run, "osaka", "linux", f"{line} | timeout 20 nc -N -l {PORT}")
-        tries = f"for try in $(seq 20); do {line} | nc -N -w 5 {address} {PORT} && exit 0; sleep 0.3; done; exit 1"
-        answer, heard = at.run("tokyo", "linux", tries).stdout.strip(), listener.result().stdout.strip()
-    if not answer.startswith("hello from ") or not heard.startswith("hello from "):
-        raise CommandFailed(f"TCP from tokyo to osaka: tokyo heard {answer!r}, osaka heard {heard!r}")
-    return answer
 
 
 def print_budget(budget: dict[str, float], events: Path) -> None:
@@ -96,7 +71,7 @@ def main() -> int:
                     stack.pulumi(stack.prepare(), "destroy", "--yes", "--skip-preview")
             case "shell":
                 return stack.shell()
-    except (BuildFailed, CommandFailed, RuntimeError, TimeoutError) as failure:
+    except (BuildFailed, RuntimeError, TimeoutError) as failure:
         print(failure, file=sys.stderr)
         return 1
     return 0

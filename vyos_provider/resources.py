@@ -91,6 +91,23 @@ class HostKey(Kind):
         return {"publicKey": public.decode(), "privateKey": private.decode()}
 
 
+class FirstBoot(Kind):
+    """cloud-init user data that stays as it was when a machine was made.
+
+    User data cannot be changed without another machine, and need not be: a machine that runs is changed otherwise.
+    Inputs `text`, and `of`: values with which the machine is made anew. Output `userData`: `text`, as it was when `of`
+    changed last.
+    """
+
+    secret_outputs = computed = ("userData",)
+
+    def diff(self, old: Properties, new: Properties) -> list[str]:
+        return ["of"] if old.get("of") != new.get("of") else []
+
+    async def create(self, inputs: Properties, log: Log) -> Properties:
+        return {"userData": inputs["text"]}
+
+
 class Configuration(Kind):
     """A part of a router's configuration.
 
@@ -222,6 +239,7 @@ def kinds() -> dict[str, Kind]:
     return {
         "PreSharedKey": PreSharedKey(),
         "HostKey": HostKey(),
+        "FirstBoot": FirstBoot(),
         "Configuration": Configuration(routers),
         "Check": Check(routers),
     }

@@ -133,7 +133,9 @@ def test_router_commands_are_left_for_the_router(guest: Guest) -> None:
     guest.make_router()
     lines = ["set system host-name 'a'", "delete interfaces ethernet eth0 address dhcp"]
     file = {"path": f"{guest.root}/ssh/ssh_host_ed25519_key", "content": "the key\n", "permissions": "0600"}
-    assert guest.boot(guest.config(vyos_config_commands=lines, write_files=[file])).returncode == 0
+    options = {"network_config": "disabled"}
+    data = guest.config(vyos_config_commands=lines, vyos_config_options=options, write_files=[file])
+    assert guest.boot(data).returncode == 0
     assert (guest.root / "cloud/vyos_config_commands").read_text().splitlines() == lines
     assert (guest.root / "ssh/ssh_host_ed25519_key").read_text() == "the key\n"
 
@@ -189,6 +191,7 @@ REFUSED_ROUTER = [
     ('#cloud-config\n{"runcmd": []}', "not supported here: runcmd"),
     ('#cloud-config\n{"ssh_keys": {}}', "not supported here: ssh_keys"),
     ("#!/bin/sh\n", "VyOS runs no script"),
+    ('#cloud-config\n{"vyos_config_options": {"hostname": "x"}}', "not supported here: vyos_config_options other than network_config: disabled"),
 ]
 
 

@@ -55,7 +55,7 @@ def test_lan_reaches_lan(running: Stack, machines: Machines, site: str, peer: st
 
 
 def test_tcp_is_exchanged(running: Stack, machines: Machines) -> None:
-    from lab.demo import exchange
+    from lab.demonstration import exchange
 
     assert exchange(machines, running.outputs()["sites"]["osaka"]["linuxAddress"]) == "hello from osaka-linux"
 

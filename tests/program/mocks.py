@@ -73,6 +73,8 @@ class Cloud(pulumi.runtime.Mocks):
             case "vyos:index:HostKey":
                 private = "" if args.inputs.get("host") else f"PRIVATE HOST KEY of {args.name}"
                 outputs |= {"publicKey": f"ssh-ed25519 {args.name}", "privateKey": private}
+            case "vyos:index:FirstBoot":
+                outputs["userData"] = args.inputs["text"]
             case "vyos:index:Check":
                 outputs["result"] = "3 of 3 pings answered, 5.1 ms"
         return outputs | self.outputs.get(args.name, {})

@@ -181,6 +181,7 @@ def test_user_data_has_the_base_configuration_and_the_host_key() -> None:
     text = render.vyos_user_data(site, render.base_lines(site, "1450"), "PRIVATE\nKEY\n", "ssh-ed25519 AAAA")
     assert text.startswith("#cloud-config\n")
     data = yaml.safe_load(text)
+    assert data["vyos_config_options"] == {"network_config": "disabled"}, "no DHCP on eth1"
     assert data["vyos_config_commands"] == render.base_lines(site, "1450").splitlines()
     private, public = data["write_files"]
     assert (private["path"], private["permissions"], private["content"]) == (
@@ -190,7 +191,9 @@ def test_user_data_has_the_base_configuration_and_the_host_key() -> None:
 
 def test_user_data_without_a_made_host_key_writes_no_file() -> None:
     site = plan_of(2).sites[0]
-    assert set(yaml.safe_load(render.vyos_user_data(site, "set a 'b'\n", None, None))) == {"vyos_config_commands"}
+    assert set(yaml.safe_load(render.vyos_user_data(site, "set a 'b'\n", None, None))) == {
+        "vyos_config_commands", "vyos_config_options"
+    }  # fmt: skip
 
 
 def test_user_data_that_a_router_would_not_take_is_refused() -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.vyos_provider.conftest import VyosHost, free_port, serving
 from vyos_provider import resources, ssh
 from vyos_provider.apply import ApplyFailed
-from vyos_provider.resources import Check, Configuration, HostKey, PreSharedKey, Properties, Routers, kinds
+from vyos_provider.resources import Check, Configuration, FirstBoot, HostKey, PreSharedKey, Properties, Routers, kinds
 from vyos_provider.ssh import RouterError
 
 KEY, OTHER_KEY = "11" * 32, "22" * 32
@@ -446,5 +446,14 @@ def test_a_check_that_fails_says_why(vyos: VyosHost, name: str) -> None:
 
 def test_the_kinds_by_their_names() -> None:
     assert {name: type(kind).__name__ for name, kind in kinds().items()} == {
-        name: name for name in ("PreSharedKey", "HostKey", "Configuration", "Check")
+        name: name for name in ("PreSharedKey", "HostKey", "FirstBoot", "Configuration", "Check")
     }
+
+
+def test_user_data_changes_with_what_the_machine_is_made_of_and_never_by_itself() -> None:
+    kind, before = FirstBoot(), {"text": "one", "of": ["image", "flavor"]}
+    assert asyncio.run(kind.create(before, Messages())) == {"userData": "one"}
+    assert kind.diff(before, {"text": "two", "of": ["image", "flavor"]}) == []
+    after = {"text": "two", "of": ["other image", "flavor"]}
+    assert kind.diff(before, after) == ["of"]
+    assert asyncio.run(kind.update({**before, "userData": "one"}, after, Messages())) == {"userData": "two"}
