@@ -74,6 +74,15 @@ def test_the_router_asks_for_its_own_link(tmp_path: Path) -> None:
     assert run(router_check(), {"ping": pinged, "sudo": asked}, tmp_path).returncode == 0
 
 
+def test_a_peer_that_nobody_asks_any_more_is_asked(tmp_path: Path) -> None:
+    """IKE gives up for good when it was refused once, as between two ends of which one has a new key."""
+    asked = f"""case "$*" in
+    "swanctl --initiate --child tokyo-osaka-tunnel-0 --timeout 10") touch {tmp_path}/up ;;
+    *) [ -e {tmp_path}/up ] && echo '{INSTALLED}' ;;
+    esac"""
+    assert run(router_check(), {"ping": "exit 0", "sudo": asked}, tmp_path).returncode == 0
+
+
 def test_a_lan_that_does_not_answer_is_a_missing_route(tmp_path: Path) -> None:
     done = run(lan_check(), {"ping": "exit 1", "ip": "echo 192.168.20.9 via 192.168.10.1 dev eth0"}, tmp_path)
     assert done.returncode == 1
