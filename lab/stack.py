@@ -38,9 +38,16 @@ def prepare() -> dict[str, str]:
     remove_dead_locks(inside.get("PULUMI_BACKEND_URL", ""))
     command = ["pulumi", "-C", str(project), "--non-interactive", "stack"]
     drop_state_of_other_clouds(command, inside)
-    # here, and not in the work tree: this writes the salt beside Pulumi.yaml
-    run([*command, "select", "--create", STACK], env=inside)
+    if not is_there(inside.get("PULUMI_BACKEND_URL", ""), configuration):
+        # in the state, and not in the work tree: this writes the salt beside Pulumi.yaml
+        run([*command, "select", "--create", STACK], env=inside)
     return {**inside, "PULUMI_OPTION_CONFIG_FILE": str(configuration)}
+
+
+def is_there(backend: str, configuration: Path) -> bool:
+    """Whether the stack is known to have been made, with its salt; only of the backend in the state."""
+    stack = state("pulumi", ".pulumi", "stacks", "vpn-connect", f"{STACK}.json")
+    return backend == f"file://{state('pulumi')}" and stack.exists() and "encryptionsalt:" in configuration.read_text()
 
 
 def refreshed(own: Path) -> Path:

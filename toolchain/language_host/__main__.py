@@ -16,6 +16,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import language_pb2 as pb
 from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 
+import toolchain.protocol  # noqa: F401 - before Pulumi's modules
 from toolchain.language_host.program import REPORTED
 from toolchain.launch import module_arguments
 from toolchain.serving import serve
@@ -29,6 +30,8 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def __init__(self, engine: str) -> None:
         self.engine = engine
         self.children: set[subprocess.Popen[bytes]] = set()
+        # the first program's process, which loads Pulumi's SDK while the engine gets ready
+        self.ahead: subprocess.Popen[bytes] | None = self.program(sys.executable)
 
     def Handshake(self, request: Any, context: Any) -> Any:
         return pb.LanguageHandshakeResponse()
@@ -52,8 +55,12 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return pb.GetRequiredPackagesResponse(packages=packages)
 
     def Run(self, request: Any, context: Any) -> Any:
-        child = self.spawn([interpreter(request.info), *module_arguments("toolchain.language_host.program", LIBRARY),
-                            self.engine], stdin=subprocess.PIPE)
+        python = interpreter(request.info)
+        child, self.ahead = self.ahead, None
+        if child is None or not same_environment(python, sys.executable):
+            if child:
+                child.kill()
+            child = self.program(python)
         child.communicate(request.SerializeToString())
         self.children.discard(child)
         if child.returncode == REPORTED:
@@ -83,6 +90,11 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         self.stop()
         return empty_pb2.Empty()
 
+    def program(self, python: str) -> subprocess.Popen[bytes]:
+        """A process that waits for what to run."""
+        return self.spawn([python, *module_arguments("toolchain.language_host.program", LIBRARY), self.engine],
+                          stdin=subprocess.PIPE)
+
     def spawn(self, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
         child = subprocess.Popen(command, **options)
         self.children.add(child)
@@ -91,6 +103,11 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def stop(self) -> None:
         for child in list(self.children):
             child.terminate()
+
+
+def same_environment(one: str, other: str) -> bool:
+    """Whether two interpreters belong to the same virtual environment; their own links would lead out of it."""
+    return os.path.realpath(os.path.dirname(one)) == os.path.realpath(os.path.dirname(other))
 
 
 def interpreter(info: Any) -> str:

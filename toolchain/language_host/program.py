@@ -20,7 +20,10 @@ def run_program(engine: str) -> int:
     from pulumi.runtime import Settings, configure, run_in_stack, set_all_config
     from pulumi.runtime.proto import language_pb2
 
-    request = language_pb2.RunRequest.FromString(sys.stdin.buffer.read())
+    described = sys.stdin.buffer.read()
+    if not described:  # the host has ended without a program to run
+        return 0
+    request = language_pb2.RunRequest.FromString(described)
     program = os.path.normpath(os.path.join(request.info.program_directory, request.info.entry_point))
     os.environ["PULUMI_CONFIG"] = json.dumps(dict(request.config))
     os.environ["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(list(request.configSecretKeys))
