@@ -55,7 +55,7 @@ def test_a_program_with_config_and_secrets(project: Path, variables: dict[str, s
         "pulumi.export('plain', config.require('greeting'))\n"
         "pulumi.export('secret', config.require_secret('password'))\n"
         "pulumi.export('command', typed.stdout)\n"
-        "pulumi.export('who', [helper.WHO, __name__, sys.prefix, pulumi.get_stack(), os.getcwd()])\n"
+        "pulumi.export('who', [helper.WHO, __name__, os.path.realpath(sys.prefix), pulumi.get_stack(), os.getcwd()])\n"
         "pulumi.export('path', [p for p in sys.path if os.path.exists(os.path.join(p, 'toolchain'))])\n"
         "pulumi.export('modules', [m for m in sys.modules if m.startswith('toolchain')])\n"
     )
@@ -86,7 +86,7 @@ def test_a_program_with_config_and_secrets(project: Path, variables: dict[str, s
         "command": "hunter22",
         "path": [],
         "modules": [],
-        "who": ["a module beside the program", "__main__", str(VENV), "dev", str(project)],
+        "who": ["a module beside the program", "__main__", str(VENV.resolve()), "dev", str(project)],
     }
 
 
