@@ -9,6 +9,14 @@ from lab.machines import Machines, Result
 from tests.lab.conftest import Stack
 
 ENDS = [("tokyo", "osaka"), ("osaka", "tokyo")]
+#: what an operator has on Tokyo's router beside the program's lines
+OPERATORS_OWN = (
+    "set firewall ipv4 input filter rule 50 action 'accept'",
+    "set firewall ipv4 input filter rule 50 description 'monitoring of the operator'",
+    "set firewall ipv4 input filter rule 50 inbound-interface name 'eth1'",
+    "set interfaces dummy dum9 address '198.51.100.9/32'",
+    "set protocols static route 198.51.100.0/24 next-hop 192.168.10.1",
+)
 
 
 def poll(ready: Callable[[], object], seconds: float, what: str) -> None:

@@ -15,7 +15,7 @@ from tests.lab.conftest import Stack
 from tests.lab.routers import associations, commands, ping
 
 pytestmark = pytest.mark.lab
-NAGOYA = {"cloud": "nagoya", "lan": "192.168.30.0/24", "number": 3}
+NAGOYA = {"cloud": "nagoya", "lan": "192.168.30.0/24", "number": 3, "vyosHostKey": "first-contact"}
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +47,27 @@ def test_a_third_site_joins_and_leaves(running: Stack, nagoya: None) -> None:
             assert "3 received" in ping(opened, running, site, peer).stdout
         assert len(re.findall("ESTABLISHED", associations(opened, "nagoya"))) == 2
         running.up("--expect-no-changes")
+        passes_through_the_hub(running, opened, pair, link)
         running.configure(sites=pair, links=link)
         gone = running.up()
         assert set(re.findall(r"(\S+) (?:updat|replac)ed \(", gone)) == {"tokyo-eth1", "osaka-eth1"}
         assert {one["urn"] for one in running.resources()} == set(before)
-        assert spis(running) >= sas
         for site in ("tokyo", "osaka"):
             assert "nagoya" not in commands(opened, site)
     finally:
         opened.close()
+
+
+def passes_through_the_hub(running: Stack, opened: Machines, pair: dict[str, Any], link: list[Any]) -> None:
+    """Without a link of their own, Osaka and Nagoya reach each other through Tokyo once it is a hub."""
+    spokes = [*link, {"ends": ["nagoya", "tokyo"]}]
+    running.configure(sites={**pair, "nagoya": NAGOYA}, links=spokes)
+    running.up()
+    assert "0 received" in ping(opened, running, "osaka", "nagoya").stdout
+    running.configure(sites={**pair, "tokyo": {**pair["tokyo"], "hub": True}, "nagoya": NAGOYA})
+    running.up()
+    for site, peer in (("osaka", "nagoya"), ("nagoya", "osaka")):
+        assert "3 received" in ping(opened, running, site, peer).stdout
 
 
 def spis(running: Stack) -> set[str]:

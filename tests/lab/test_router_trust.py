@@ -16,17 +16,10 @@ import pytest
 from lab.machines import Machines
 from tests.lab.conftest import Stack
 from tests.lab.namespace import inside
-from tests.lab.routers import associations, commands, configure
+from tests.lab.routers import OPERATORS_OWN, associations, commands, configure
 from toolchain.paths import state
 
 pytestmark = pytest.mark.lab
-OPERATORS_OWN = (
-    "set firewall ipv4 input filter rule 50 action 'accept'",
-    "set firewall ipv4 input filter rule 50 description 'monitoring of the operator'",
-    "set firewall ipv4 input filter rule 50 inbound-interface name 'eth1'",
-    "set interfaces dummy dum9 address '198.51.100.9/32'",
-    "set protocols static route 198.51.100.0/24 next-hop 192.168.10.1",
-)
 
 
 def psk(machines: Machines, site: str) -> str:
