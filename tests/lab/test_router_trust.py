@@ -124,7 +124,7 @@ def test_another_host_key_ends_it_before_anything_is_sent(running: Stack, machin
         assert "nothing was sent" in shown
         assert commands(machines, "osaka") == before
     finally:
-        machines.run("osaka", "router", f"sudo cp /run/true_key {key} && {restart}")
+        machines.run("osaka", "router", f"sudo mv /run/true_key {key} && {restart}")
         time.sleep(2)
     running.up()
     assert psk(machines, "tokyo") == psk(machines, "osaka")
