@@ -32,8 +32,8 @@ status: packages ## the clouds' services and memory
 test: packages toolchain ## every test, the end to end run on the lab included
 	@$(PYTHON) -m pytest
 
-test-fast: packages toolchain ## all tests but the lab's
-	@$(PYTHON) -m pytest -m 'not lab'
+test-fast: packages toolchain ## all tests but the lab's and the most thorough
+	@$(PYTHON) -m pytest -m 'not lab and not thorough'
 
 lint: packages ## ruff and mypy
 	@$(PYTHON) -m ruff check .

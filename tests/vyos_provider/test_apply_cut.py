@@ -85,6 +85,7 @@ def test_the_points_are_all_there_are(vyos: VyosHost) -> None:
     assert vyos.typed.index("commit-confirm 2") + 3 == COMMIT + 1  # two commands with connections before it
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("point", range(1, POINTS + 1))
 def test_a_lost_connection_takes_back(vyos: VyosHost, point: int, late: bool) -> None:
@@ -102,6 +103,7 @@ def test_a_lost_connection_takes_back(vyos: VyosHost, point: int, late: bool) ->
     assert_new(vyos)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("timer", [False, True], ids=["adopted", "rebooted"])
 @pytest.mark.parametrize("point", range(COMMIT, POINTS + 1))
 def test_a_router_that_cannot_be_reached_any_more(
