@@ -29,6 +29,7 @@ class LinkCheck(pulumi.ComponentResource):
         super().__init__("vpn-connect:index:LinkCheck", name, {"link": link.plan.name}, opts)
         state = [*link.lines.values(), *(site.linux.id for site in sites)]
         self.results = {}
+        before: list[pulumi.Resource] = []
         for end, site, peer in zip(link.plan.ends, sites, reversed(sites), strict=True):
             check = vyos.Check(
                 f"{name}-{site.name}",
@@ -40,8 +41,11 @@ class LinkCheck(pulumi.ComponentResource):
                 # a new key takes effect when the ends authenticate anew; one of them has to ask
                 renewal=link.plan.key_rotation,
                 renew=render.renew_keys(link.plan) if end == link.plan.ends[0] else "",
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[*link.applied, site.linux, peer.linux]),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[*link.applied, site.linux, peer.linux, *before]),
             )
+            if link.plan.key_rotation > 1:
+                # no traffic passes while the ends authenticate anew: nothing else keeps their processors busy then
+                before.append(check)
             self.results[site.name] = check.result
         self.register_outputs({"results": self.results})
 
