@@ -33,7 +33,9 @@ test: packages toolchain ## every test, the end to end run on the lab included
 	@$(PYTHON) -m pytest
 
 test-fast: packages toolchain ## all tests but the lab's and the most thorough
-	@$(PYTHON) -m pytest -m 'not lab and not thorough'
+	@fast="$(PYTHON) -m pytest -q -m 'not lab and not thorough'"; \
+	eval "$$fast tests/toolchain tests/vyos_provider" & eval "$$fast --ignore=tests/toolchain --ignore=tests/vyos_provider"; \
+	status=$$?; wait $$! && exit $$status
 
 lint: packages ## ruff and mypy
 	@$(PYTHON) -m ruff check .
