@@ -6,12 +6,19 @@ command that contains the text in its file `fail` fails.
 
 from __future__ import annotations
 
+import contextlib
+import grp
+import os
+import socket
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.router.vyos_standin.__main__ import main
 from lab.router.vyos_standin.system import CommandFailed, System
+from toolchain.paths import REPO
 
 
 class Recorder(System):
@@ -88,6 +95,34 @@ class Recorder(System):
 
     def reboot(self) -> None:
         self.note("reboot")
+
+
+@contextlib.contextmanager
+def daemon(directory: Path, **variables: str) -> Iterator[dict[str, str]]:
+    """The stand-in's daemon on a system below `directory/root`; the environment of shells that find it."""
+    (directory / "root").mkdir()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "VYOS_STANDIN_PORT": str(free_port()),
+        "VYOS_GROUP": grp.getgrgid(os.getgid()).gr_name,
+        "VYOS_STANDIN_TRIES": "50",
+        "LC_ALL": "C.UTF-8",
+        **variables,
+    }
+    running = subprocess.Popen(
+        [sys.executable, "-m", "tests.router.recorder", str(directory / "root")], cwd=REPO, env=environment
+    )
+    try:
+        yield environment
+    finally:
+        running.terminate()
+        running.wait(10)
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import grp
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +16,7 @@ import pytest
 
 from lab.router.vyos_standin.daemon import LOCKED
 from tests.router.conftest import REPO, SECRET, router_lines
-from tests.router.recorder import Recorder
+from tests.router.recorder import Recorder, daemon, free_port
 
 FILES = REPO / "lab/router/files"
 
@@ -53,32 +51,13 @@ class Router:
         )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
     directory = tmp_path_factory.mktemp("router")
-    (directory / "root").mkdir()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "VYOS_STANDIN_PORT": str(free_port()),
-        "VYOS_GROUP": grp.getgrgid(os.getgid()).gr_name,
-        "VYOS_STANDIN_TRIES": "50",
-        "LC_ALL": "C.UTF-8",
-    }
-    daemon = subprocess.Popen(
-        [sys.executable, "-m", "tests.router.recorder", str(directory / "root")], cwd=REPO, env=environment
-    )
-    made = Router(directory, environment, Recorder(directory / "root"))
-    made.file("script-template", "script-template")
-    yield made
-    daemon.terminate()
-    daemon.wait(10)
+    with daemon(directory) as environment:
+        made = Router(directory, environment, Recorder(directory / "root"))
+        made.file("script-template", "script-template")
+        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import grp
 import os
 import signal
-import socket
 import subprocess
-import sys
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +16,7 @@ import asyncssh
 import pytest
 
 from lab.router.vyos_standin.config import parse_boot
+from tests.router import recorder
 from tests.router.recorder import Recorder
 from toolchain.paths import REPO
 from vyos_provider import apply
@@ -221,11 +219,6 @@ class VyosHost:
                 shell.close()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 class Server(asyncssh.SSHServer):
     """Lets the user's key in, unless the router is closed; forwards, as a jump host does."""
 
@@ -250,32 +243,20 @@ class Server(asyncssh.SSHServer):
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VyosHost]:
     """One daemon for all tests; each gets it with the first boot's configuration."""
     directory = tmp_path_factory.mktemp("vyos")
-    (directory / "root").mkdir()
     programs = directory / "programs"
     programs.mkdir()
     for name, text in PROGRAMS.items():
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)
-    environment = {
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "ROUTER": str(directory),
-        "VYOS_STANDIN_PORT": str(free_port()),
-        "VYOS_GROUP": grp.getgrgid(os.getgid()).gr_name,
-        "VYOS_STANDIN_TRIES": "50",
-        "LC_ALL": "C.UTF-8",
-    }
-    running = subprocess.Popen(
-        [sys.executable, "-m", "tests.router.recorder", str(directory / "root")], cwd=REPO, env=environment
-    )
-    host_key, user_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
-    private_key = user_key.export_private_key().decode()
-    host = VyosHost(directory, environment, Recorder(directory / "root"), host_key, private_key)
-    for name in ("script-template", "vyatta-op-cmd-wrapper"):
-        (directory / name).write_text(host.here((FILES / name).read_text()))
-        (directory / name).chmod(0o755)
-    yield host
-    running.terminate()
-    running.wait(10)
+    variables = {"PATH": f"{programs}:{os.environ['PATH']}", "ROUTER": str(directory)}
+    with recorder.daemon(directory, **variables) as environment:
+        host_key, user_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+        private_key = user_key.export_private_key().decode()
+        host = VyosHost(directory, environment, Recorder(directory / "root"), host_key, private_key)
+        for name in ("script-template", "vyatta-op-cmd-wrapper"):
+            (directory / name).write_text(host.here((FILES / name).read_text()))
+            (directory / name).chmod(0o755)
+        yield host
 
 
 @pytest.fixture

@@ -55,6 +55,18 @@ OPERATORS = [
     "set protocols static route 10.9.0.0/25 blackhole",
     "set system name-server '192.0.2.53'",
 ]
+STEPS = (
+    "read the active lines",
+    "look at the tunnels",
+    "set",
+    "commit",
+    "log in anew",
+    "compare the tunnels",
+    "compare what is active",
+    "confirm",
+    "save",
+    "read back",
+)
 TAKEN_BACK = "The router has its old configuration again"
 UNTOUCHED = "Nothing was changed on the router."
 
@@ -114,19 +126,7 @@ def test_lines_are_committed_confirmed_and_saved(vyos: VyosHost) -> None:
     assert run(vyos, work) == (True, True)
     assert own(vyos.show()) == NEW
     assert own(vyos.saved()) == NEW
-    assert steps == [
-        "read the active lines",
-        "look at the tunnels",
-        "set",
-        "commit",
-        "log in anew",
-        "compare the tunnels",
-        "compare what is active",
-        "confirm",
-        "save",
-        "read back",
-        "read the active lines",
-    ]
+    assert steps == [*STEPS, "read the active lines"]
     assert vyos.logins == 2  # the kept connection, and the one that tries the door
 
 
@@ -391,21 +391,7 @@ def test_any_failure_takes_back(vyos: VyosHost) -> None:
     assert_as_before(vyos)
 
 
-@pytest.mark.parametrize(
-    "at",
-    [
-        "read the active lines",
-        "look at the tunnels",
-        "set",
-        "commit",
-        "log in anew",
-        "compare the tunnels",
-        "compare what is active",
-        "confirm",
-        "save",
-        "read back",
-    ],
-)
+@pytest.mark.parametrize("at", STEPS)
 @pytest.mark.parametrize("twice", [False, True])
 def test_a_cancelled_change_is_taken_back(vyos: VyosHost, at: str, twice: bool) -> None:
     have_old(vyos)

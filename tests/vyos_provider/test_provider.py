@@ -14,7 +14,8 @@ from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.rpc import UNKNOWN
 
-from tests.vyos_provider.conftest import VyosHost, free_port, serving
+from tests.router.recorder import free_port
+from tests.vyos_provider.conftest import VyosHost, serving
 from tests.vyos_provider.plugin import (
     INFO,
     LAUNCHER,

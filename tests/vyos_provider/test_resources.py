@@ -10,7 +10,8 @@ from typing import Any
 import asyncssh
 import pytest
 
-from tests.vyos_provider.conftest import VyosHost, free_port, serving
+from tests.router.recorder import free_port
+from tests.vyos_provider.conftest import VyosHost, serving
 from vyos_provider import resources, ssh
 from vyos_provider.apply import ApplyFailed
 from vyos_provider.resources import Check, Configuration, FirstBoot, HostKey, PreSharedKey, Properties, Routers, kinds
