@@ -31,6 +31,8 @@ class SitePlan:
     external_network: str | None
     #: whether linked sites without a link of their own reach each other through this one
     hub: bool
+    #: whether the cloud does not answer any more: what the stack has there is left as it was
+    lost: bool
     vyos_version: Literal["1.4", "1.5", "rolling"]
     #: where the router's SSH host key comes from
     vyos_host_key: Literal["cloud-init", "first-contact"]

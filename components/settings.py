@@ -73,6 +73,8 @@ class SiteSettings(SiteDefaults):
     transit: VmNetwork | None = None
     #: whether linked sites without a link of their own reach each other through this one
     hub: Annotated[bool, Field(strict=True)] = False
+    #: whether the site's cloud does not answer any more: what the stack has there is left as it was, and not asked
+    lost: Annotated[bool, Field(strict=True)] = False
 
 
 class LinkSettings(Model):
