@@ -55,7 +55,7 @@ def without(key: str) -> Change:
 
 
 KEYS = (
-    "adminCidrs, antiSpoofing, cloud, dnsServers, externalNetwork, hub, lan, linuxFlavor, linuxImage, linuxUser, number, transit, "
+    "adminCidrs, antiSpoofing, cloud, dnsServers, externalNetwork, hub, lan, linuxFlavor, linuxImage, linuxUser, lost, number, transit, "
     "vyosFlavor, vyosHostKey, vyosImage, vyosUser, vyosVersion"
 )
 NO_NAME = (
