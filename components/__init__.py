@@ -2,6 +2,7 @@
 
 from components.catalogue import SiteCatalogue, look_up
 from components.errors import ConfigurationError
+from components.joined import Joined, join
 from components.link_check import LinkCheck
 from components.plan import LinkPlan, Plan, SitePlan, make_plan
 from components.settings import Settings, parse_settings
@@ -10,6 +11,7 @@ from components.vpn_site import VpnSite
 
 __all__ = [
     "ConfigurationError",
+    "Joined",
     "LinkCheck",
     "LinkEnd",
     "LinkPlan",
@@ -19,6 +21,7 @@ __all__ = [
     "SitePlan",
     "VpnLink",
     "VpnSite",
+    "join",
     "look_up",
     "make_plan",
     "parse_settings",

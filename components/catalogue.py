@@ -46,8 +46,12 @@ class SiteCatalogue:
 
 
 def look_up(sites: Sequence[SitePlan], providers: dict[str, openstack.Provider]) -> dict[str, SiteCatalogue]:
-    """Every site's catalogue. A name that a cloud does not have ends the program, with all others that are missing."""
-    wanted = {(site.name, field): question for site in sites for field, question in questions(site).items()}
+    """Every site's catalogue. A name that a cloud does not have ends the program, with all others that are missing.
+
+    A lost site's cloud is not asked, and its ids stay empty: what was made there is kept (`components.lost`).
+    """
+    asked = [site for site in sites if not site.lost]
+    wanted = {(site.name, field): question for site in asked for field, question in questions(site).items()}
 
     async def answers() -> Answers:
         # not get_image_output and its like: the program would end with the first one's failure
@@ -60,7 +64,7 @@ def look_up(sites: Sequence[SitePlan], providers: dict[str, openstack.Provider])
         )
         found = dict(zip(wanted, heard, strict=True))
         faults: list[str] = []
-        for site in sites:
+        for site in asked:
             of_site = {field: answer for (name, field), answer in found.items() if name == site.name}
             errors = {field: str(answer) for field, answer in of_site.items() if isinstance(answer, BaseException)}
             faults += site_faults(site, errors)
@@ -73,7 +77,7 @@ def look_up(sites: Sequence[SitePlan], providers: dict[str, openstack.Provider])
     complete: pulumi.Output[list[pulumi.Resource]] = found.apply(lambda _: [])
 
     def of(site: str, field: str, part: str = "id") -> pulumi.Output[str]:
-        return found.apply(lambda answers: answers[site, field][part])
+        return found.apply(lambda answers: answers.get((site, field), {part: ""})[part])
 
     return {
         site.name: SiteCatalogue(

@@ -7,6 +7,7 @@ from typing import Protocol
 import pulumi
 
 from components import render, vyos
+from components.lost import kept
 from components.mtu import link_mtu
 from components.plan import EndPlan, LinkPlan
 from components.preview import known_or
@@ -22,6 +23,10 @@ class LinkEnd(Protocol):
     @property
     def version(self) -> str:
         """VyOS's release."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the end does not answer any more: what the link has there is left as it was."""
 
     @property
     def floating_ip(self) -> pulumi.Output[str]:
@@ -95,7 +100,10 @@ class VpnLink(pulumi.ComponentResource):
                 removable=True,
                 # not before the floating IPs are associated: a packet that leaves earlier pins its flow to another
                 # address for minutes (see docs/design.md)
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[end.ready], deleted_with=end.router_vm),
+                opts=kept(
+                    end.lost,
+                    pulumi.ResourceOptions(parent=self, depends_on=[end.ready], deleted_with=end.router_vm),
+                ),
             )
             self.applied += [configuration, *end.admit(plan, end_plan, peer.floating_ip, parent=self)]
         self.register_outputs({"mtu": self.mtu})

@@ -9,6 +9,7 @@ import pulumi_openstack as openstack
 
 from components import render, vyos
 from components.catalogue import SiteCatalogue
+from components.lost import kept, with_children_kept
 from components.plan import EndPlan, LinkPlan, SitePlan
 from components.preview import known_or
 
@@ -37,7 +38,12 @@ class VpnSite(pulumi.ComponentResource):
         self, name: str, plan: SitePlan, catalogue: SiteCatalogue, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         """`catalogue`: what the cloud has for the plan's image, flavor and network names."""
-        super().__init__("vpn-connect:index:VpnSite", name, {"lan": str(plan.lan), "number": plan.number}, opts)
+        super().__init__(
+            "vpn-connect:index:VpnSite",
+            name,
+            {"lan": str(plan.lan), "number": plan.number},
+            with_children_kept(plan.lost, opts),
+        )
         self.plan, self.label = plan, name
         child = pulumi.ResourceOptions(parent=self)
         # nothing is made before the catalogues of all sites are known to be complete
@@ -168,6 +174,11 @@ class VpnSite(pulumi.ComponentResource):
         return self.plan.vyos_version
 
     @property
+    def lost(self) -> bool:
+        """Whether the site's cloud does not answer any more."""
+        return self.plan.lost
+
+    @property
     def router_vm(self) -> pulumi.Resource:
         """The router's machine; when it is deleted, its configuration goes with it."""
         return self.vyos
@@ -184,8 +195,11 @@ class VpnSite(pulumi.ComponentResource):
 
         The Neutron router has the route for VMs that do not ask DHCP again.
         """
-        owner = pulumi.ResourceOptions(
-            parent=parent, provider=self.get_provider("openstack:index:provider"), depends_on=[self.lan_interface]
+        owner = kept(
+            self.lost,
+            pulumi.ResourceOptions(
+                parent=parent, provider=self.get_provider("openstack:index:provider"), depends_on=[self.lan_interface]
+            ),
         )
         prefix, hop = f"{link.name}-{end.site}", str(self.plan.vyos_lan_address)
         # written as a number: Neutron's "ipip" is not IP in IP for its iptables driver

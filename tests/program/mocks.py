@@ -10,10 +10,9 @@ from typing import Any
 
 import grpc
 import pulumi
-import pulumi_openstack as openstack
 from pulumi.runtime import mocks, settings
 
-from components import LinkCheck, Plan, VpnLink, VpnSite, look_up, make_plan, parse_settings, vyos
+from components import Plan, make_plan, parse_settings
 from tests.program.conftest import CLOUDS, configuration
 
 SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -144,26 +143,6 @@ def plan_of(*names: str, **keys: Any) -> Plan:
     raw = configuration(*names)
     keys["siteDefaults"] = raw["siteDefaults"] | keys.get("siteDefaults", {})
     return make_plan(parse_settings(raw | keys, CLOUDS))
-
-
-def build(plan: Plan) -> tuple[dict[str, VpnSite], dict[str, VpnLink], dict[str, LinkCheck]]:
-    """What `__main__.py` makes of a plan."""
-    clouds = {site.name: openstack.Provider(site.name, cloud=site.cloud) for site in plan.sites}
-    routers = vyos.Provider("routers")
-    catalogues = look_up(plan.sites, clouds)
-    sites = {
-        site.name: VpnSite(
-            site.name, site, catalogues[site.name], opts=pulumi.ResourceOptions(providers=[clouds[site.name], routers])
-        )
-        for site in plan.sites
-    }
-    links, checks = {}, {}
-    opts = pulumi.ResourceOptions(providers=[routers])
-    for link in plan.links:
-        ends = sites[link.ends[0].site], sites[link.ends[1].site]
-        links[link.name] = VpnLink(link.name, link, ends, opts=opts)
-        checks[link.name] = LinkCheck(f"{link.name}-check", links[link.name], ends, opts=opts)
-    return sites, links, checks
 
 
 def run(program: Callable[[], Any]) -> Any:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pulumi
 import pytest
 
+from components import join
 from components.plan import Plan
-from tests.program.mocks import Cloud, build, plan_of, run
+from tests.program.mocks import Cloud, plan_of, run
 
 NO_RESULT = "Your query returned no results. Please change your search criteria and try again."
 SEVERAL_RESULTS = "Your query returned more than one result. Please try a more specific search criteria"
@@ -33,12 +34,12 @@ def fails(cloud: Cloud, site: str, name: str, text: str, function: str = "openst
 def message(plan: Plan) -> str:
     """What the program ends with."""
     with pytest.raises(pulumi.RunError) as caught:
-        run(lambda: build(plan))
+        run(lambda: join(plan))
     return str(caught.value)
 
 
 def test_every_name_of_every_site_is_asked_for_at_its_own_cloud(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo", "osaka", siteDefaults={"vyosImage": "vyos-1.4", "linuxImage": "debian-12"})))
+    run(lambda: join(plan_of("tokyo", "osaka", siteDefaults={"vyosImage": "vyos-1.4", "linuxImage": "debian-12"})))
     assert sorted(cloud.asked) == sorted(
         (site, function, name)
         for site in ("tokyo", "osaka")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import runpy
 from collections import Counter
 from collections.abc import Iterator
@@ -13,9 +14,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from components import make_plan, parse_settings, render
+from components import join, make_plan, parse_settings, render
 from tests.program.conftest import CLOUDS, configuration
-from tests.program.mocks import PRE_SHARED_KEY, Cloud, build, plain, plan_of, revealed, run
+from tests.program.mocks import PRE_SHARED_KEY, Cloud, plain, plan_of, revealed, run
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def user_data(cloud: Cloud, server: str) -> dict[str, Any]:
 
 
 def test_a_site_has_exactly_these_resources(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo")))
+    run(lambda: join(plan_of("tokyo")))
     assert Counter(args.typ.split(":")[-1] for args in cloud.made.values()) == {
         "openstack": 1, "vyos": 1, "VpnSite": 1, "Network": 2, "Subnet": 2, "Router": 1, "RouterInterface": 2,
         "SecGroup": 2, "SecGroupRule": 2, "Port": 3, "FloatingIp": 1, "Keypair": 1, "Instance": 2, "HostKey": 2, "FirstBoot": 1,
@@ -45,7 +46,7 @@ def test_a_site_has_exactly_these_resources(cloud: Cloud) -> None:
 
 
 def test_vyos_has_two_nics_in_a_fixed_order(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo")))
+    run(lambda: join(plan_of("tokyo")))
     vyos = cloud.inputs("Instance", "tokyo-vyos")
     assert [network["port"] for network in vyos["networks"]] == ["id-of-tokyo-eth0", "id-of-tokyo-eth1"]
     assert cloud.inputs("Port", "tokyo-eth0")["networkId"] == "id-of-tokyo-transit"
@@ -55,7 +56,7 @@ def test_vyos_has_two_nics_in_a_fixed_order(cloud: Cloud) -> None:
 
 
 def test_images_flavors_and_the_external_network_are_the_catalogues(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo", siteDefaults={"vyosImage": "vyos-1.4", "externalNetwork": "public"})))
+    run(lambda: join(plan_of("tokyo", siteDefaults={"vyosImage": "vyos-1.4", "externalNetwork": "public"})))
     vyos, linux = (cloud.inputs("Instance", f"tokyo-{role}") for role in ("vyos", "linux"))
     assert (vyos["imageId"], vyos["flavorId"]) == ("id-of-vyos-1.4-at-tokyo", "id-of-vyos-at-tokyo")
     assert (linux["imageId"], linux["flavorId"]) == ("id-of-linux-at-tokyo", "id-of-linux-at-tokyo")
@@ -64,7 +65,7 @@ def test_images_flavors_and_the_external_network_are_the_catalogues(cloud: Cloud
 
 
 def test_eth0_lets_in_ssh_from_administrators_and_ipip_from_peers_and_nothing_else(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo", "osaka", "nagoya")))
+    run(lambda: join(plan_of("tokyo", "osaka", "nagoya")))
     rules = [
         args.inputs
         for args in cloud.of("SecGroupRule").values()
@@ -81,7 +82,7 @@ def test_eth0_lets_in_ssh_from_administrators_and_ipip_from_peers_and_nothing_el
 def test_address_pairs_are_the_linked_lans_or_everything_where_asked_for(cloud: Cloud) -> None:
     raw = configuration("tokyo", "osaka", "nagoya")
     raw["sites"]["nagoya"]["antiSpoofing"] = "open"
-    run(lambda: build(make_plan(parse_settings(raw, CLOUDS))))
+    run(lambda: join(make_plan(parse_settings(raw, CLOUDS))))
     assert address_pairs(cloud, "tokyo-eth1") == [OSAKA_LAN, NAGOYA_LAN]
     assert address_pairs(cloud, "nagoya-eth1") == ["0.0.0.0/0"]
     assert not address_pairs(cloud, "tokyo-eth0")
@@ -93,7 +94,7 @@ def address_pairs(cloud: Cloud, port: str) -> list[str]:
 
 
 def test_routes_stand_in_dhcp_and_on_the_neutron_router(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo", "osaka")))
+    run(lambda: join(plan_of("tokyo", "osaka")))
     for kind in ("SubnetRoute", "RouterRoute"):
         assert routes(cloud, kind) == {(OSAKA_LAN, "192.168.10.254"), (TOKYO_LAN, "192.168.20.254")}
     assert cloud.inputs("Subnet", "tokyo-lan")["allocationPools"] == [
@@ -117,7 +118,7 @@ def parent_of(kind: str, name: str) -> tuple[str, str]:
 
 
 def test_every_child_has_its_component_as_parent_and_the_right_provider(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo", "osaka", "nagoya")))
+    run(lambda: join(plan_of("tokyo", "osaka", "nagoya")))
     children = [request for key, request in cloud.requests.items() if key.startswith(("openstack:", "vyos:"))]
     assert len(children) == len([args for args in cloud.made.values() if args.typ.startswith(("openstack:", "vyos:"))])
     for request in children:
@@ -131,9 +132,9 @@ def test_every_child_has_its_component_as_parent_and_the_right_provider(cloud: C
 
 
 def test_graph_of_a_mesh_of_three(cloud: Cloud) -> None:
-    sites, links, checks = run(lambda: build(plan_of("tokyo", "osaka", "nagoya")))
+    joined = run(lambda: join(plan_of("tokyo", "osaka", "nagoya")))
     names = ["osaka-nagoya", "tokyo-nagoya", "tokyo-osaka"]
-    assert (sorted(sites), sorted(links), sorted(checks)) == (["nagoya", "osaka", "tokyo"], names, names)
+    assert (sorted(joined.sites), sorted(joined.links), sorted(joined.checks)) == (["nagoya", "osaka", "tokyo"], names, names)
     count = Counter(args.typ.split(":")[-1] for args in cloud.made.values())
     # a base for each router and two ends for each link; a key for each link; a check from each end
     assert (count["Configuration"], count["PreSharedKey"], count["Check"]) == (3 + 2 * 3, 3, 2 * 3)
@@ -142,7 +143,7 @@ def test_graph_of_a_mesh_of_three(cloud: Cloud) -> None:
 
 
 def test_the_pre_shared_key_is_a_secret_input_and_nowhere_else(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo", "osaka")))
+    run(lambda: join(plan_of("tokyo", "osaka")))
     holders = {name for name, args in cloud.of("Configuration").items() if revealed(args.inputs["key"])}
     assert holders == {"tokyo-osaka-tokyo", "tokyo-osaka-osaka"}
     for name in holders:
@@ -152,13 +153,13 @@ def test_the_pre_shared_key_is_a_secret_input_and_nowhere_else(cloud: Cloud) -> 
 
 
 def test_no_secret_stands_in_plain_anywhere(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo", "osaka")))
+    run(lambda: join(plan_of("tokyo", "osaka")))
     for args in cloud.made.values():
         assert not [word for word in (PRE_SHARED_KEY, "LOGIN KEY", "PRIVATE HOST KEY") if word in plain(args.inputs)]
 
 
 def test_connections_have_the_sites_login_key_as_a_secret_and_the_machines_host_key(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo", "osaka")))
+    run(lambda: join(plan_of("tokyo", "osaka")))
     router = {
         "host": "203.0.113.51", "user": "vyos", "privateKey": "LOGIN KEY of tokyo-keypair",
         "hostKey": "ssh-ed25519 tokyo-vyos-host-key",
@@ -190,7 +191,7 @@ def connection_of(value: Any) -> dict[str, str]:
 
 def test_vyos_boots_with_its_base_lines_and_its_host_key(cloud: Cloud) -> None:
     plan = plan_of("tokyo", "osaka")
-    run(lambda: build(plan))
+    run(lambda: join(plan))
     found = user_data(cloud, "tokyo-vyos")
     tokyo = next(site for site in plan.sites if site.name == "tokyo")
     assert found["vyos_config_commands"] == render.base_lines(tokyo, "1450").splitlines()
@@ -205,7 +206,7 @@ def test_vyos_boots_with_its_base_lines_and_its_host_key(cloud: Cloud) -> None:
 
 
 def test_a_router_that_runs_is_not_made_anew_for_its_user_data(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo")))
+    run(lambda: join(plan_of("tokyo")))
     assert cloud.inputs("FirstBoot", "tokyo-vyos-first-boot")["of"] == [
         "id-of-vyos-at-tokyo", "id-of-vyos-at-tokyo", "tokyo-keypair", "id-of-tokyo-eth0", "id-of-tokyo-eth1"
     ]  # fmt: skip
@@ -217,7 +218,7 @@ def test_a_router_that_runs_is_not_made_anew_for_its_user_data(cloud: Cloud) -> 
 
 
 def test_first_contact_records_the_host_key_of_the_running_router(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo", "osaka", siteDefaults={"vyosHostKey": "first-contact"})))
+    run(lambda: join(plan_of("tokyo", "osaka", siteDefaults={"vyosHostKey": "first-contact"})))
     assert cloud.inputs("HostKey", "tokyo-vyos-host-key") == {"host": "203.0.113.51", "machine": "id-of-tokyo-vyos"}
     needed = {urn.split("::")[-1] for urn in cloud.request("HostKey", "tokyo-vyos-host-key").dependencies}
     assert needed >= {"tokyo-vyos", "tokyo-floating-ip", "tokyo-router-transit"}
@@ -229,7 +230,7 @@ def test_first_contact_records_the_host_key_of_the_running_router(cloud: Cloud) 
 
 
 def test_a_made_host_key_is_there_before_its_machine(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo")))
+    run(lambda: join(plan_of("tokyo")))
     assert not cloud.inputs("HostKey", "tokyo-vyos-host-key")
     assert "tokyo-vyos-host-key" in {
         urn.split("::")[-1] for urn in cloud.request("FirstBoot", "tokyo-vyos-first-boot").dependencies
@@ -238,7 +239,7 @@ def test_a_made_host_key_is_there_before_its_machine(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("rotation", [1, 2])
 def test_a_rotation_reaches_the_key_and_then_both_checks_of_which_one_renews(cloud: Cloud, rotation: int) -> None:
-    run(lambda: build(plan_of("tokyo", "osaka", links=[{"ends": ["tokyo", "osaka"], "keyRotation": rotation}])))
+    run(lambda: join(plan_of("tokyo", "osaka", links=[{"ends": ["tokyo", "osaka"], "keyRotation": rotation}])))
     assert cloud.inputs("PreSharedKey", "tokyo-osaka-psk") == {"rotation": rotation}
     first, second = (cloud.inputs("Check", f"tokyo-osaka-check-{site}") for site in ("tokyo", "osaka"))
     assert (first["renewal"], second["renewal"]) == (rotation, rotation)
@@ -250,7 +251,7 @@ def test_a_rotation_reaches_the_key_and_then_both_checks_of_which_one_renews(clo
 
 
 def test_what_goes_with_its_machine_or_group_is_not_deleted_first(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo", "osaka")))
+    run(lambda: join(plan_of("tokyo", "osaka")))
 
     def goes_with(kind: str) -> dict[str, list[str]]:
         return {
@@ -274,7 +275,7 @@ def test_what_goes_with_its_machine_or_group_is_not_deleted_first(cloud: Cloud) 
 
 
 def test_a_link_waits_for_both_what_the_router_and_what_the_cloud_need(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo", "osaka")))
+    run(lambda: join(plan_of("tokyo", "osaka")))
 
     def needed(kind: str, name: str) -> set[str]:
         return {urn.split("::")[-1] for urn in cloud.request(kind, name).dependencies}
@@ -290,7 +291,7 @@ def test_a_link_waits_for_both_what_the_router_and_what_the_cloud_need(cloud: Cl
 
 def test_configuration_is_plain_lines_with_the_addresses_in_them(cloud: Cloud) -> None:
     plan = plan_of("tokyo", "osaka")
-    run(lambda: build(plan))
+    run(lambda: join(plan))
     found = cloud.inputs("Configuration", "tokyo-osaka-tokyo")
     source = cloud.outputs_of("Port", "tokyo-eth0")["allFixedIps"][0]
     for line in ("mtu '1430'", "remote '203.0.113.52'", f"source-address '{source}'"):
@@ -303,7 +304,7 @@ def test_configuration_is_plain_lines_with_the_addresses_in_them(cloud: Cloud) -
 def test_lines_are_those_of_the_sites_release(cloud: Cloud) -> None:
     raw = configuration("tokyo", "osaka")
     raw["sites"]["osaka"]["vyosVersion"] = "rolling"
-    run(lambda: build(make_plan(parse_settings(raw, CLOUDS))))
+    run(lambda: join(make_plan(parse_settings(raw, CLOUDS))))
     for name, release in (("tokyo", "match-ipsec"), ("osaka", "match-ipsec-in")):
         for part in (f"{name}-base", f"tokyo-osaka-{name}"):
             lines = cloud.inputs("Configuration", part)["lines"]
@@ -313,14 +314,14 @@ def test_lines_are_those_of_the_sites_release(cloud: Cloud) -> None:
 def test_mtu_is_neutrons_and_the_smaller_end_counts(cloud: Cloud) -> None:
     cloud.outputs["osaka-transit"] = {"mtu": 1442}
     found: list[int] = []
-    run(lambda: build(plan_of("tokyo", "osaka"))[1]["tokyo-osaka"].mtu.apply(found.append))
+    run(lambda: join(plan_of("tokyo", "osaka")).links["tokyo-osaka"].mtu.apply(found.append))
     for end in ("tokyo-osaka-tokyo", "tokyo-osaka-osaka"):
         assert [line for line in cloud.inputs("Configuration", end)["lines"] if line.endswith("mtu '1422'")]
     assert found == [1366]
 
 
 def test_a_changed_line_or_another_vm_is_checked_again(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo", "osaka")))
+    run(lambda: join(plan_of("tokyo", "osaka")))
     before = cloud.inputs("Check", "tokyo-osaka-check-tokyo")["triggers"]
     # each end's lines, each end's Linux VM
     assert len(set(before)) == 4
@@ -329,9 +330,9 @@ def test_a_changed_line_or_another_vm_is_checked_again(cloud: Cloud) -> None:
 
 def test_a_third_site_changes_nothing_on_a_link_that_exists() -> None:
     with Cloud().used() as another_cloud:
-        run(lambda: build(plan_of("tokyo", "osaka", "nagoya", "sapporo")))
+        run(lambda: join(plan_of("tokyo", "osaka", "nagoya", "sapporo")))
     with Cloud().used() as cloud:
-        run(lambda: build(plan_of("tokyo", "osaka", "nagoya")))
+        run(lambda: join(plan_of("tokyo", "osaka", "nagoya")))
     changed = {key.split(":")[-1] for key, args in cloud.made.items() if args.inputs != another_cloud.made[key].inputs}
     assert changed == {"tokyo-eth1", "osaka-eth1", "nagoya-eth1"}
     for site in ("tokyo", "osaka", "nagoya"):
@@ -345,7 +346,7 @@ def test_a_third_site_changes_nothing_on_a_link_that_exists() -> None:
 def test_a_hub_passes_on_between_the_sites_of_an_explicit_list(cloud: Cloud) -> None:
     raw = configuration("tokyo", "osaka", "nagoya") | {"links": [{"ends": ["tokyo", "*"]}]}
     raw["sites"]["tokyo"]["hub"] = True
-    run(lambda: build(make_plan(parse_settings(raw, CLOUDS))))
+    run(lambda: join(make_plan(parse_settings(raw, CLOUDS))))
     assert set(cloud.of("VpnLink")) == {"tokyo-osaka", "tokyo-nagoya"}
     # osaka reaches nagoya by its one link
     selectors = [line for line in cloud.inputs("Configuration", "tokyo-osaka-osaka")["lines"] if "tunnel 0" in line]
@@ -370,9 +371,27 @@ def test_a_hub_passes_on_between_the_sites_of_an_explicit_list(cloud: Cloud) -> 
 
 
 def test_without_a_hub_an_explicit_list_joins_its_pairs_only(cloud: Cloud) -> None:
-    run(lambda: build(plan_of("tokyo", "osaka", "nagoya", links=[{"ends": ["tokyo", "*"]}])))
+    run(lambda: join(plan_of("tokyo", "osaka", "nagoya", links=[{"ends": ["tokyo", "*"]}])))
     assert address_pairs(cloud, "osaka-eth1") == [TOKYO_LAN]
     assert not [line for line in cloud.inputs("Configuration", "tokyo-osaka-osaka")["lines"] if NAGOYA_LAN in line]
+
+
+def test_what_a_lost_site_has_stays_as_it_was_and_its_cloud_is_not_asked(cloud: Cloud) -> None:
+    sites = configuration("tokyo", "osaka", "nagoya")["sites"]
+    sites["osaka"]["lost"] = True
+    run(lambda: join(plan_of("tokyo", "osaka", "nagoya", sites=sites)))
+    assert {site for site, _, _ in cloud.asked} == {"tokyo", "nagoya"}
+    custom = {key: request for key, request in cloud.requests.items() if request.custom and ":providers:" not in key}
+    kept = {request.name for request in custom.values() if list(request.ignoreChanges) == ["*"]}
+    of_osaka = {
+        request.name
+        for request in custom.values()
+        if "::osaka::" in request.provider or re.match(r"osaka-(?!nagoya)|\w+-\w+-osaka", request.name)
+    }
+    assert kept == of_osaka
+    assert {"osaka-vyos", "osaka-base", "tokyo-osaka-osaka", "tokyo-osaka-osaka-ipip"} <= kept
+    assert not kept & {"tokyo-osaka-tokyo", "tokyo-osaka-tokyo-ipip", "tokyo-osaka-psk"}
+    assert set(cloud.of("LinkCheck")) == {"tokyo-nagoya-check"}, "a link with a lost end is not checked"
 
 
 def test_outputs_are_registered(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,7 +401,7 @@ def test_outputs_are_registered(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -
         registered[self._name] = set(outputs)
 
     monkeypatch.setattr(pulumi.ComponentResource, "register_outputs", record)
-    run(lambda: build(plan_of("tokyo", "osaka")))
+    run(lambda: join(plan_of("tokyo", "osaka")))
     assert registered == {
         **{site: {"floatingIp", "eth0Address", "linuxAddress", "mtu", "privateKey"} for site in ("tokyo", "osaka")},
         "tokyo-osaka": {"mtu"}, "tokyo-osaka-check": {"results"}}  # fmt: skip
