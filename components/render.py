@@ -37,6 +37,8 @@ class Underlay:
 
 #: the node that tells decrypted packets, by VyOS's release
 FROM_IPSEC = {"1.4": "match-ipsec", "1.5": "match-ipsec", "rolling": "match-ipsec-in"}
+#: the dummy interface that the remote LANs' routes lead to
+NOWHERE = "dum999"
 #: numbers of firewall rules: each peer's links have these many, from these many times the peer's number on
 RULES_OF_A_LINK = 1000
 
@@ -50,13 +52,20 @@ def base_lines(site: SitePlan, lan_mtu: str) -> str:
         lan_address=IPv4Interface((site.vyos_lan_address, site.lan.prefixlen)),
         lan_mtu=lan_mtu,
         from_ipsec=FROM_IPSEC[site.vyos_version],
+        nowhere=NOWHERE,
     )
 
 
 def link_lines(link: LinkPlan, end: EndPlan, underlay: Underlay, version: str = "1.4") -> str:
     """A link's configuration at one end. The pre-shared key stands in it as "$PSK"."""
     return template(
-        "link.j2", link=link, end=end, underlay=underlay, rules=link_rules(end), from_ipsec=FROM_IPSEC[version]
+        "link.j2",
+        link=link,
+        end=end,
+        underlay=underlay,
+        rules=link_rules(end),
+        from_ipsec=FROM_IPSEC[version],
+        nowhere=NOWHERE,
     )
 
 

@@ -66,7 +66,7 @@ class Stack:
             timeout=900,
         )
         self.printed.append(done.stdout)
-        assert done.returncode == status, done.stdout
+        assert done.returncode == status, done.stdout.partition("Diagnostics:\n")[2] or done.stdout
         return done.stdout
 
     def up(self, *arguments: str) -> str:
@@ -97,10 +97,11 @@ class Stack:
         return found["config"].get(f"vpn-connect:{key}")
 
     def configure(self, **keys: Any) -> None:
-        """Use the committed configuration with other values."""
+        """Use the configuration with other values, without those that are None."""
         own = self.scratch / "Pulumi.tokyo-osaka.yaml"
         found = yaml.safe_load(Path(self.environment["PULUMI_OPTION_CONFIG_FILE"]).read_text())
         found["config"] |= {f"vpn-connect:{key}": value for key, value in keys.items()}
+        found["config"] = {key: value for key, value in found["config"].items() if value is not None}
         own.write_text(yaml.safe_dump(found, sort_keys=False))
         self.environment["PULUMI_OPTION_CONFIG_FILE"] = str(own)
 

@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 from lab.machines import Machines
+from tests.lab.capture import Capture
 from tests.lab.conftest import Stack
 from tests.lab.namespace import inside
-from tests.lab.routers import OPERATORS_OWN, associations, commands, configure
+from tests.lab.routers import OPERATORS_OWN, associations, commands, configure, ping
 from toolchain.paths import state
 
 pytestmark = pytest.mark.lab
@@ -156,6 +157,25 @@ def test_plaintext_from_a_spoofed_peer_does_not_come_through(running: Stack, mac
     before = int(machines.run("tokyo", "router", received).stdout)
     assert heard(spoof) == ""
     assert int(machines.run("tokyo", "router", received).stdout) >= before + 5, "it came as far as the tunnel"
+
+
+def test_lan_traffic_goes_into_ipsec_or_nowhere(running: Stack, machines: Machines) -> None:
+    """strongSwan can lose its own route to a LAN; and while it is down, nothing may leave in plain."""
+    addresses = [running.outputs()["sites"][site]["floatingIp"] for site in ("tokyo", "osaka")]
+    machines.run("tokyo", "router", "sudo ip route flush table 220")
+    with Capture(addresses) as wire:
+        assert "3 received" in ping(machines, running, "tokyo", "osaka").stdout
+        machines.run("tokyo", "router", "sudo swanctl --terminate --force --ike tokyo-osaka; sudo pkill charon")
+        try:
+            assert "0 received" in ping(machines, running, "tokyo", "osaka", "-c 3 -i 0.2 -W 1").stdout
+        finally:
+            # a commit starts it again
+            configure(machines, "tokyo", "set vpn ipsec ike-group tokyo-osaka lifetime 28799")
+            running.up()
+    assert "3 received" in ping(machines, running, "tokyo", "osaka").stdout
+    assert {one.inner_protocol for one in wire.packets() if one.protocol == 4} >= {50}
+    lans = [one for one in wire.packets() if one.protocol == 4 and one.inner_protocol == 1 and b"\xc0\xa8" in one.data[20:40]]
+    assert not lans, "a packet from LAN to LAN in plain"
 
 
 def send_ipip(outer_source: str, outer_target: str, source: str, target: str) -> None:

@@ -160,7 +160,7 @@ def test_parts_are_applied_in_vyos_order(session: Session, system: Recorder) -> 
         "ip link set eth1",
         "ip link add tun",
         "nft vyos_mss",
-        "ip route replace blackhole",
+        "ip route replace 192.168.20.0/24 dev dum999",
         "nft vyos_filter",
         "start charon",
         "swanctl --load-all",
