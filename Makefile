@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview shell destroy down lab status test test-fast lint lock toolchain packages
+.PHONY: help up preview shell destroy down lab status diagram test test-fast lint lock toolchain packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,6 +28,9 @@ lab: packages ## build all, and start the two clouds alone
 
 status: packages ## the clouds' services and memory
 	@$(PYTHON) -m lab status
+
+diagram: packages ## draw the lab's stack, or STACK=…, as <stack>.svg
+	@$(PYTHON) -m health.diagram $(if $(STACK),--stack '$(STACK)',--lab)
 
 test: packages toolchain ## every test, the end to end run on the lab included
 	@$(PYTHON) -m pytest

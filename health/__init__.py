@@ -1,0 +1,1 @@
+"""How the stack is doing, as people and tools like to have it told."""
