@@ -289,6 +289,7 @@ def draw_legend(drawing: Drawing, outputs: Outputs, links: list[Link]) -> None:
             drawing.samples.append((((x, y - 5), (x + SAMPLE, y - 5)), state))
             drawing.notes.append((x + SAMPLE + 8, y, meaning))
             x += SAMPLE + width_of(meaning) + MARGIN + 8
+    drawing.width = max([drawing.width, *(start + width_of(text) + MARGIN for start, _, text in drawing.notes)])
     drawing.height = y + MARGIN
 
 

@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 import pytest
 
 from health.diagram import svg
-from health.drawing import MEANINGS, Box, Drawing, LinkState, draw
-from health.layout import Rect
+from health.drawing import CARD, MEANINGS, VYOS, Box, Drawing, LinkState, draw
+from health.layout import Rect, place
 
 REPO = Path(__file__).parent.parent.parent
 RECORDED = Path(__file__).parent / "tokyo-osaka.json"
@@ -101,6 +101,17 @@ def test_nothing_overlaps(count: int, shape: str) -> None:
 def test_long_names_overlap_nothing() -> None:
     outputs = outputs_of("a-site-with-a-name-of-thirty-ch", "another-one-whose-name-is-long", HOSTILE)
     assert_apart(draw(outputs, dict.fromkeys(outputs["links"], LinkState("down", HOSTILE * 3))))
+    alone = mesh(1)
+    alone["dns"]["domain"] = 5 * "a-long-label-of-a-long-domain-name." + "internal"
+    assert_apart(draw(alone, {}))
+
+
+def test_curves_keep_off_the_cards_between() -> None:
+    """Every second one of six is where they would not, at the size that the cards alone need."""
+    links = [(one, (one + 2) % 6) for one in range(6)]
+    layout = place(6, CARD, VYOS.centre, links, [(60, 28)] * 6)
+    for curve, ends in zip(layout.curves, links, strict=True):
+        assert {index for index, card in enumerate(layout.cards) if card.touches(curve)} == set(ends)
 
 
 def assert_apart(drawing: Drawing) -> None:
@@ -118,6 +129,7 @@ def assert_apart(drawing: Drawing) -> None:
     for link, curve, _ in drawing.links:
         touched = [index for index, card in enumerate(drawing.cards) if card.rect.touches(curve)]
         assert touched == sorted(link.ends)
+    assert all(x + width(text) < drawing.width for x, _, text in drawing.notes)
     # the legend is below everything
     assert min(y for _, y, _ in drawing.notes) - 13 > max(frame.bottom for frame in frames)
 
