@@ -57,9 +57,8 @@ def read_stack(name: str | None, in_lab: bool) -> tuple[str, Outputs]:
         inside = stack.prepare()
     else:
         inside = {**os.environ, **environment()}
-    if name:
-        inside["PULUMI_STACK"] = name
-    return pulumi(inside, "--show-name").strip(), json.loads(pulumi(inside, "output", "--json"))
+    of = ["--stack", name] if name else []
+    return pulumi(inside, "--show-name", *of).strip(), json.loads(pulumi(inside, "output", "--json", *of))
 
 
 def pulumi(inside: dict[str, str], *arguments: str) -> str:
