@@ -118,7 +118,9 @@ def refuse_beside_another() -> None:
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         for root, word in pairwise(words):
-            if word.endswith("lab/openstack/container.sh") and root not in own:
+            # a layer that is built, or another use of the container, is no lab
+            is_site = word.endswith("lab/openstack/container.sh") and Path(root).parent.parent.name == "sites"
+            if is_site and root not in own:
                 raise BuildFailed(
                     f"another lab runs from {Path(root).parent}: stop that one, or use its VPN_CONNECT_STATE"
                 )
