@@ -21,6 +21,10 @@ def main() -> int:
     up.add_argument("sites", nargs="*", choices=[*SITES, []], metavar="SITE")
     down = commands.add_parser("down", help="stop sites (all) and leave nothing behind")
     down.add_argument("sites", nargs="*", choices=[*SITES, []], metavar="SITE")
+    off = commands.add_parser("off", help="lose sites as by a power failure")
+    off.add_argument("sites", nargs="+", choices=SITES, metavar="SITE")
+    on = commands.add_parser("on", help="bring sites back that are off, with what they had")
+    on.add_argument("sites", nargs="+", choices=SITES, metavar="SITE")
     commands.add_parser("status", help="the sites' services and memory")
     logs = commands.add_parser("logs", help="the end of a site's logs")
     logs.add_argument("site", choices=SITES)
@@ -37,6 +41,10 @@ def main() -> int:
                 control.up(options.sites)
             case "down":
                 control.down(options.sites)
+            case "off":
+                control.switch_off(options.sites)
+            case "on":
+                control.switch_on(options.sites)
             case "status":
                 return control.status()
             case "logs":

@@ -63,18 +63,39 @@ def up(names: list[str]) -> None:
             say(f"{one.site.name}: starting Keystone, Glance, Placement, Nova, Neutron …")
             one.start(stack)
 
-        def finish(one: RunningSite) -> None:
-            network.enter(INTERNET)  # this thread alone
-            clouds.set_up(one, real_vyos)
-            say(f"{one.site.name}: ready")
-
-        in_threads(finish, missing)
+        in_threads(lambda one: finish(one, real_vyos), missing)
         write_complete([*ready, *missing])
         clouds.write_clouds([*ready, *missing])
         for one in sites:
             if one in ready:
                 say(f"{one.site.name}: runs already")
         report_restarts(sites)
+
+
+def finish(one: RunningSite, real_vyos: bool) -> None:
+    """Wait until a site can be used. Moves the calling thread."""
+    network.enter(INTERNET)
+    clouds.set_up(one, real_vyos)
+    say(f"{one.site.name}: ready")
+
+
+def switch_off(names: Iterable[str]) -> None:
+    """Lose sites as by a power failure: clouds, networks and VMs at once. `switch_on` brings back what they had."""
+    require_running()
+    for name in names:
+        RunningSite(SITES[name]).switch_off()
+        say(f"{name}: off")
+
+
+def switch_on(names: Iterable[str]) -> None:
+    """Bring sites back that were switched off, the VMs that ran included, and wait until the clouds can be used."""
+    require_running()
+    sites = [RunningSite(SITES[name]) for name in names]
+    for one in sites:
+        if one.outer() or not one.directory.exists():
+            raise BuildFailed(f"{one.site.name}: it is not off; `python -m lab up` starts a new one")
+        one.switch_on(layers.images(say))
+    in_threads(lambda one: finish(one, guest_images(say).real_vyos), sites)
 
 
 def read_complete() -> set[str]:

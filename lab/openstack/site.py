@@ -59,6 +59,10 @@ class RunningSite:
         }
         with os.fdopen(os.open(own / "site.json", os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
             json.dump(about, file)
+        self.switch_on(layers)
+
+    def switch_on(self, layers: list[Path]) -> None:
+        """Start the site as it was when it was switched off."""
         network.make_site(self.site)
         command = container(self.site.name, self.directory, layers, [*INSIDE, "site"])
         with (self.directory / "console.log").open("wb") as console:
@@ -81,14 +85,18 @@ class RunningSite:
         children = outer.children() if outer else []
         return children[0] if children else None
 
-    def stop(self) -> None:
-        """End every process of the site, and remove its namespace and its directory. Harmless when it does not run."""
+    def switch_off(self) -> None:
+        """End every process of the site at once, its VMs among them, as if its power had failed; its disks stay."""
         outer, init = self.outer(), self.init()
         for process in (init, outer):
             if process:
                 process.send_signal(signal.SIGKILL)  # the kernel ends the rest of the PID namespace with its PID 1
         psutil.wait_procs([process for process in (init, outer) if process], timeout=30)
         network.remove_site(self.site)
+
+    def stop(self) -> None:
+        """End the site and remove its directory. Harmless when it does not run."""
+        self.switch_off()
         deadline = time.monotonic() + 10
         while self.directory.exists():
             try:

@@ -16,9 +16,13 @@ import shutil
 import socket
 import sys
 import threading
+from typing import Any
 
 from .services import ADMIN, NEUTRON, PASSWORD
 from .supervisor import LOGS, Supervisor, port, say
+
+#: there once a site has been started for the first time; it may be switched off and on
+SET_UP = pathlib.Path("/etc/lab/set-up")
 
 
 def golden(lab: Supervisor) -> None:
@@ -101,8 +105,6 @@ def images(lab: Supervisor, files: list[str]) -> None:
 
 
 def site(lab: Supervisor) -> None:
-    import bcrypt  # type: ignore[import-not-found]  # Keystone's own dependency, in the container
-
     about = json.loads(pathlib.Path("/etc/lab/site.json").read_text())
     address, region = about["address"], about["region"]
     for file in ("/etc/nova/nova.conf", "/etc/neutron/neutron.conf", "/etc/neutron/plugins/ml2/linuxbridge_agent.ini"):
@@ -111,7 +113,28 @@ def site(lab: Supervisor) -> None:
     lab.start("rabbitmq", "libvirtd")
     lab.hatch("neutron", "nova", "privsep")
     lab.database()
-    host = socket.gethostname()
+    if not SET_UP.exists():
+        make_the_sites_own(lab, about)
+        SET_UP.touch()
+    lab.start("keystone", "placement")
+    port(5672)
+    lab.start("neutron-server", "nova-conductor", "nova-api", "nova-scheduler", "glance")
+    port(5000)
+    port(9696)
+    lab.start("neutron-linuxbridge", "neutron-dhcp", "neutron-l3", "neutron-metadata")
+    port(8778)
+    port(8774)
+    lab.start("nova-compute")
+    port(9292)
+    say("all services are started")
+    threading.Event().wait()
+
+
+def make_the_sites_own(lab: Supervisor, about: dict[str, Any]) -> None:
+    """What tells the site's databases from the golden layer's: region, addresses, passwords, the host."""
+    import bcrypt  # type: ignore[import-not-found]  # Keystone's own dependency, in the container
+
+    address, region, host = about["address"], about["region"], socket.gethostname()
     passwords = "".join(
         "update password p join local_user u on p.local_user_id=u.id set p.password_hash="
         f"'{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}' where u.name='{user}'; "
@@ -125,18 +148,6 @@ def site(lab: Supervisor) -> None:
         "insert into nova_api.host_mappings (created_at, cell_id, host) "
         f"select now(), id, '{host}' from nova_api.cell_mappings where name='cell1';"
     )
-    lab.start("keystone", "placement")
-    port(5672)
-    lab.start("neutron-server", "nova-conductor", "nova-api", "nova-scheduler", "glance")
-    port(5000)
-    port(9696)
-    lab.start("neutron-linuxbridge", "neutron-dhcp", "neutron-l3", "neutron-metadata")
-    port(8778)
-    port(8774)
-    lab.start("nova-compute")
-    port(9292)
-    say("all services are started")
-    threading.Event().wait()
 
 
 def forget_logs() -> None:
