@@ -12,7 +12,7 @@ import yaml
 
 from lab.files import write_whole
 from lab.openstack.site import RunningSite
-from lab.sites import PROVIDER_GATEWAY, PROVIDER_NETWORK, Site
+from lab.sites import PROVIDER_GATEWAY, PROVIDER_NETWORK, SITES, Site
 from toolchain.paths import state
 
 if TYPE_CHECKING:
@@ -62,6 +62,11 @@ def connect(site: Site, user: str, password: str) -> openstack.connection.Connec
     import openstack  # takes most of a second, which only those pay who talk to a cloud
 
     return openstack.connection.Connection(**cloud(site, user, password), app_name="lab")
+
+
+def as_tenant(site: str) -> openstack.connection.Connection:
+    """A running site as its ordinary user sees it; the calling thread must be where the site can be reached."""
+    return connect(SITES[site], "demo", RunningSite(SITES[site]).passwords()["demo"])
 
 
 def set_up(running: RunningSite, real_vyos: bool, limit: float = 240) -> None:

@@ -6,12 +6,16 @@ Nothing is added to the machine's own network: every link has both ends in names
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from pyroute2 import NetNS, netns
 
 from lab.sites import INTERNET, PREFIX, PROVIDER_GATEWAY, PROVIDER_NETWORK, Site
 
 BRIDGE = "internet"
+T = TypeVar("T")
 
 
 def make_internet() -> None:
@@ -65,9 +69,20 @@ def namespaces() -> list[str]:
     return sorted(name for name in netns.listnetns() if name.startswith(PREFIX))
 
 
+def inside(work: Callable[[], T]) -> T:
+    """Call `work` where the clouds can be reached, in a thread that ends with it; its result, or its exception."""
+
+    def run() -> T:
+        enter(INTERNET)
+        return work()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(run).result()
+
+
 def enter(namespace: str) -> None:
     """Move the calling thread into a namespace."""
     netns.setns(namespace)
 
 
-__all__ = ["BRIDGE", "enter", "make_internet", "make_site", "namespaces", "remove", "remove_site"]
+__all__ = ["BRIDGE", "enter", "inside", "make_internet", "make_site", "namespaces", "remove", "remove_site"]
