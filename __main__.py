@@ -6,7 +6,7 @@ from components import ConfigurationError, join, make_plan, parse_settings
 from components.clouds import cloud_names
 
 config = pulumi.Config()
-keys = ("sites", "siteDefaults", "links")
+keys = ("sites", "siteDefaults", "links", "dns")
 try:
     plan = make_plan(
         parse_settings(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 from itertools import chain, combinations
 
+from components.dns_conflicts import record_conflicts, server_conflicts
 from components.errors import choices
 from components.numbers import highest_number
 from components.settings import EVERY_SITE, Settings
@@ -17,8 +18,13 @@ def conflicts(settings: Settings, numbers: Mapping[str, int], transits: Mapping[
     yield from admin_conflicts(settings)
     # the default transit networks come from the numbers, and a hub needs links that can be made
     yield from list(number_conflicts(settings, numbers)) or overlaps(settings, transits)
-    yield from list(link_conflicts(settings)) or topology_conflicts(settings)
+    unlinked = list(link_conflicts(settings))
+    yield from unlinked or topology_conflicts(settings)
     yield from link_name_conflicts(settings)
+    if settings.dns:
+        yield from record_conflicts(settings, settings.dns)
+        if not unlinked:
+            yield from server_conflicts(settings, settings.dns, numbers, topology(settings))
 
 
 def admin_conflicts(settings: Settings) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from components.errors import choices
@@ -18,6 +18,12 @@ T = TypeVar("T")
 SITE_NAME = re.compile(r"(?=.{1,30}$)[a-z]([a-z0-9-]*[a-z0-9])?")
 LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 LONGEST_NAME = 255  # of an image, a flavor or a network
+LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+# 253 is what a name may have (RFC 1035), and <site>-linux stands before it; an address is none
+DOMAIN = re.compile(rf"(?=.{{1,200}}$)({LABEL}\.)*(?!\d+$){LABEL}")
+RECORD_NAME = re.compile(
+    r"@|(?=.{1,240}$)(\*|[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*"
+)
 SMALLEST_NETWORK = 29  # prefix length: gateway, DHCP port, VyOS and a VM
 MOST_NAME_SERVERS = 5  # Neutron's max_dns_nameservers
 # "this network", loopback, link local (the clouds' metadata), multicast, reserved
@@ -159,6 +165,22 @@ SiteName = Annotated[
         "and hyphens, a letter first and no hyphen last",
     ),
 ]
+Domain = Annotated[
+    str,
+    text(
+        DOMAIN.fullmatch,
+        "is not a domain; write one like corp.example, of at most 200 lower-case letters, digits, hyphens and dots",
+    ),
+]
+RecordName = Annotated[
+    str,
+    text(
+        RECORD_NAME.fullmatch,
+        "cannot name a record; write what stands before the domain, in lower-case letters, digits, '-', '_' and dots, "
+        "like www, '*' as its first part for all names, or '@' for the domain itself",
+    ),
+]
+Seconds = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 Login = Annotated[
     str,
     text(

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
+from components import addresses
 from components.conflicts import conflicts
+from components.dns_plan import DnsPlan, make_dns, name_servers
 from components.errors import refuse
 from components.numbers import default_number, default_transit, tunnel_network
 from components.settings import Settings, SiteSettings
@@ -42,18 +44,25 @@ class SitePlan:
     linux_image: str
     linux_flavor: str
     linux_user: str
+    #: what the configuration names, and what DHCP hands out: the same, unless the stack has a DNS of its own
     dns_servers: tuple[IPv4Address, ...]
+    name_servers: tuple[IPv4Address, ...]
     admin_cidrs: tuple[IPv4Network, ...]
 
     @property
     def vyos_lan_address(self) -> IPv4Address:
-        """VyOS's address on the LAN: the last one, where no DHCP pool reaches."""
-        return self.lan.broadcast_address - 1
+        """VyOS's address on the LAN."""
+        return addresses.vyos_address(self.lan)
+
+    @property
+    def linux_address(self) -> IPv4Address:
+        """The Linux VM's address on the LAN."""
+        return addresses.linux_address(self.lan)
 
     @property
     def lan_pool(self) -> tuple[IPv4Address, IPv4Address]:
-        """The first and the last address for VMs, between the Neutron router's and VyOS's."""
-        return self.lan.network_address + 2, self.vyos_lan_address - 1
+        """The first and the last address for other VMs."""
+        return addresses.vm_pool(self.lan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +101,7 @@ class Plan:
 
     sites: tuple[SitePlan, ...]
     links: tuple[LinkPlan, ...]
+    dns: DnsPlan | None
 
 
 def make_plan(settings: Settings) -> Plan:
@@ -103,13 +113,22 @@ def make_plan(settings: Settings) -> Plan:
     refuse(conflicts(settings, numbers, transits))
     linked = topology(settings)
     links = sorted((make_link(settings, numbers, linked, pair) for pair in linked.entries), key=lambda link: link.name)
-    sites = (
-        make_site(name, site, numbers[name], transits[name], links) for name, site in sorted(settings.sites.items())
-    )
-    return Plan(tuple(sites), tuple(links))
+    sites = []
+    for name, site in sorted(settings.sites.items()):
+        servers = name_servers(name, settings, numbers, linked) if settings.dns else site.dns_servers
+        sites.append(make_site(name, site, numbers[name], transits[name], links, servers))
+    dns = make_dns(settings, settings.dns, numbers, linked) if settings.dns else None
+    return Plan(tuple(sites), tuple(links), dns)
 
 
-def make_site(name: str, site: SiteSettings, number: int, transit: IPv4Network, links: Sequence[LinkPlan]) -> SitePlan:
+def make_site(
+    name: str,
+    site: SiteSettings,
+    number: int,
+    transit: IPv4Network,
+    links: Sequence[LinkPlan],
+    servers: tuple[IPv4Address, ...],
+) -> SitePlan:
     ends = [end for link in links for end in link.ends if end.site == name]
     remote = tuple(sorted({lan for end in ends for lan in end.remote_prefixes}))
     shared = site.model_dump(exclude={"number", "transit", "anti_spoofing"})
@@ -118,6 +137,7 @@ def make_site(name: str, site: SiteSettings, number: int, transit: IPv4Network, 
         number=number,
         transit=transit,
         remote_lans=remote,
+        name_servers=servers,
         **shared,
         address_pairs=remote if site.anti_spoofing == "strict" else (IPv4Network("0.0.0.0/0"),),
     )

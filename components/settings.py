@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
@@ -14,14 +14,18 @@ from components.errors import ConfigurationError, choices, shown
 from components.fields import (
     AdminCidrs,
     Cloud,
+    Domain,
     Login,
     Name,
     NameServers,
+    RecordName,
     RouterLogin,
+    Seconds,
     SiteName,
     TunnelRange,
     Version,
     VmNetwork,
+    once,
 )
 
 EVERY_SITE = "*"
@@ -52,7 +56,8 @@ class SiteDefaults(Model):
     vyos_host_key: Literal["cloud-init", "first-contact"] = "cloud-init"
     #: name of the network with the floating IPs; without it, the only external network that the project sees
     external_network: Name | None = None
-    #: name servers that DHCP hands out on the LAN; without any, Neutron's own
+    #: name servers that DHCP hands out on the LAN; without any, Neutron's own. With `dns` the site's server asks the first
+    #: of them for names that are not the stack's
     dns_servers: NameServers = ()
     #: where SSH to the routers is allowed from, the machine that runs `pulumi` among them
     admin_cidrs: AdminCidrs = ()
@@ -88,6 +93,28 @@ class LinkSettings(Model):
 FULL_MESH = (LinkSettings(ends=(EVERY_SITE, EVERY_SITE)),)
 
 
+class RecordSettings(Model):
+    """Records of one name and type."""
+
+    #: relative to the domain, "@" for the domain itself; of a PTR record, an address in a site's LAN
+    name: RecordName
+    type: Literal["A", "AAAA", "CAA", "CNAME", "MX", "PTR", "SRV", "SSHFP", "TXT"]
+    #: as in a zone file, a name without a dot at its end being relative to the domain; of TXT, the texts themselves
+    values: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(once)]
+    #: without it, the domain's
+    ttl: Seconds | None = None
+
+
+class DnsSettings(Model):
+    """The internal DNS, which every site serves."""
+
+    domain: Domain
+    #: the site where records are changed; without it, the site with the lowest number that is not lost
+    primary: Name | None = None
+    records: tuple[RecordSettings, ...] = ()
+    ttl: Seconds = 300
+
+
 class Settings(Model):
     """The whole configuration."""
 
@@ -97,6 +124,8 @@ class Settings(Model):
     links: tuple[LinkSettings, ...] = FULL_MESH
     #: each link takes a /30 of it
     tunnel_range: TunnelRange = DEFAULT_TUNNEL_RANGE
+    #: without this key the stack has no DNS of its own
+    dns: DnsSettings | None = None
 
 
 def parse_settings(raw: Mapping[str, Any], clouds: Collection[str]) -> Settings:
@@ -137,10 +166,14 @@ def describe(error: ErrorDetails) -> str:
             return f"{where}: {shown(value)} is not one of the choices; write {error['ctx']['expected']}"
         case "bool_type":
             return f"{where}: {shown(value)} is not true or false; write one of these"
-        case "int_type" | "greater_than_equal":
+        case "string_type":
+            return f"{where}: {shown(value)} is not a text; write it in quotes"
+        case "int_type" | "greater_than_equal" | "less_than_equal":
             return f"{where}: {shown(value)} is not {NUMBERS[field]}"
         case "too_short" | "too_long" if field == "ends":
             return f"{where}: {shown(value)} has {len(value)} sites; a link joins exactly 2"
+        case "too_short" if field == "values":
+            return f"{where}: nothing given; add a value, or remove the record"
         case "too_short":
             return f"{where}: nothing given; add a site with its cloud and lan"
         case "dict_type" | "model_type":
@@ -154,15 +187,24 @@ NEEDED = {
     "lan": "the prefix of the VMs' network, like 192.168.10.0/24",
     "ends": "the two sites, like [tokyo, osaka]",
     "sites": "a map of sites, each with its cloud and lan",
+    "domain": "what the names end with, like corp.example",
+    "name": "what stands before the domain, like www, or '@' for the domain itself",
+    "type": "like A, CNAME or TXT",
+    "values": "a list of what the name has, like [192.168.10.50]",
 }
 NUMBERS = {
     "number": "a site number; take a whole number from 1",
     "keyRotation": "a key's number; take a whole number from 1, another one for another key",
+    "ttl": "a time to live; take a whole number of seconds from 1 to 2147483647",
 }
 
 
 def known_keys(location: tuple[int | str, ...]) -> list[str]:
     """The keys that there are beside an unknown one."""
-    models: dict[str, type[Model]] = {"sites": SiteSettings, "links": LinkSettings, "siteDefaults": SiteDefaults}
-    model = models[str(location[0])] if len(location) > 1 else Settings
+    models: dict[str, type[Model]] = {
+        "sites": SiteSettings, "links": LinkSettings, "siteDefaults": SiteDefaults, "dns": DnsSettings,
+        "dns.records": RecordSettings,
+    }  # fmt: skip
+    of = "dns.records" if location[:2] == ("dns", "records") else str(location[0])
+    model = models[of] if len(location) > 1 else Settings
     return [to_camel(field) for field in model.model_fields]

@@ -25,6 +25,11 @@ class Topology:
             return []
         return sorted(self.neighbours[hub] - self.neighbours[site] - {site})
 
+    def reachable(self, site: str) -> set[str]:
+        """The sites that `site` reaches, by a link of its own or through a hub."""
+        through = {one for neighbour in self.neighbours[site] for one in self.passed_on(neighbour, site)}
+        return set(self.neighbours[site]) | through
+
 
 def topology(settings: Settings) -> Topology:
     """Read the links of settings whose ends are all sites."""

@@ -54,7 +54,7 @@ class VpnSite(pulumi.ComponentResource):
             str(plan.lan),
             first,
             pool=plan.lan_pool,
-            dns_nameservers=[str(server) for server in plan.dns_servers],
+            dns_nameservers=[str(server) for server in plan.name_servers],
         )
         transit, transit_subnet = self._network("transit", str(plan.transit), first)
         self.router = openstack.networking.Router(
@@ -82,7 +82,15 @@ class VpnSite(pulumi.ComponentResource):
             address=str(plan.vyos_lan_address),
             pairs=[str(prefix) for prefix in plan.address_pairs],
         )
-        linux_port = self._port("linux", self.lan, self.lan_subnet, self.lan_group)
+        linux_port = self._port(
+            "linux",
+            self.lan,
+            self.lan_subnet,
+            self.lan_group,
+            address=str(plan.linux_address),
+            # a VM learns its address when it boots: another one, another VM
+            replace_on_changes=["fixedIps"],
+        )
         floating_ip = openstack.networking.FloatingIp(
             f"{name}-floating-ip",
             pool=catalogue.external_network_name,
@@ -281,6 +289,7 @@ class VpnSite(pulumi.ComponentResource):
         group: openstack.networking.SecGroup,
         address: str | None = None,
         pairs: Sequence[str] = (),
+        replace_on_changes: Sequence[str] = (),
     ) -> openstack.networking.Port:
         return openstack.networking.Port(
             f"{self.label}-{role}",
@@ -288,7 +297,7 @@ class VpnSite(pulumi.ComponentResource):
             security_group_ids=[group.id],
             fixed_ips=[openstack.networking.PortFixedIpArgs(subnet_id=subnet.id, ip_address=address)],
             allowed_address_pairs=[openstack.networking.PortAllowedAddressPairArgs(ip_address=pair) for pair in pairs],
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, replace_on_changes=list(replace_on_changes) or None),
         )
 
     def _server(

@@ -98,7 +98,7 @@ def test_routes_stand_in_dhcp_and_on_the_neutron_router(cloud: Cloud) -> None:
     for kind in ("SubnetRoute", "RouterRoute"):
         assert routes(cloud, kind) == {(OSAKA_LAN, "192.168.10.254"), (TOKYO_LAN, "192.168.20.254")}
     assert cloud.inputs("Subnet", "tokyo-lan")["allocationPools"] == [
-        {"start": "192.168.10.2", "end": "192.168.10.253"}
+        {"start": "192.168.10.2", "end": "192.168.10.252"}
     ]
 
 
