@@ -27,4 +27,7 @@ links = {
 }
 pulumi.export("sites", {name: site.summary() for name, site in joined.sites.items()})
 pulumi.export("links", links)
+if joined.dns:
+    pulumi.export("dns", joined.dns.summary())
+    pulumi.export("dnsKey", joined.dns.key)
 pulumi.export("sshPrivateKeys", pulumi.Output.secret({name: site.private_key for name, site in joined.sites.items()}))

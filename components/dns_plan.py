@@ -22,6 +22,8 @@ class ServerPlan:
 
     site: str
     address: IPv4Address
+    #: whether the site is lost: then its server stays as it was, and no other one knows it
+    lost: bool
     #: its name, with the domain and a dot at its end
     name: str
     #: where it asks for names that are in none of its zones; without one, it refuses them
@@ -32,7 +34,7 @@ class ServerPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class DnsPlan:
-    """What all servers have in common, and the servers by site, those of lost sites left out."""
+    """What all servers have in common, and the servers by site."""
 
     domain: str
     #: the site where records are changed
@@ -55,6 +57,7 @@ def make_dns(settings: Settings, dns: DnsSettings, numbers: Mapping[str, int], l
         name: ServerPlan(
             site=name,
             address=linux_address(site.lan),
+            lost=site.lost,
             name=full_name(f"{name}-linux", dns.domain),
             upstream=next(iter(site.dns_servers), None),
             peers={
@@ -64,9 +67,9 @@ def make_dns(settings: Settings, dns: DnsSettings, numbers: Mapping[str, int], l
             },
         )
         for name, site in sorted(settings.sites.items())
-        if not site.lost
     }
-    served = (Record(zone, zone, "NS", server.name, dns.ttl) for zone in zones for server in servers.values())
+    there = [server.name for server in servers.values() if not server.lost]
+    served = (Record(zone, zone, "NS", name, dns.ttl) for zone in zones for name in there)
     return DnsPlan(
         domain=dns.domain,
         primary=primary_of(settings, dns, numbers),

@@ -9,6 +9,7 @@ import pulumi_openstack as openstack
 
 from components import vyos
 from components.catalogue import look_up
+from components.internal_dns import InternalDns
 from components.link_check import LinkCheck
 from components.plan import Plan
 from components.vpn_link import VpnLink
@@ -22,6 +23,7 @@ class Joined:
     sites: dict[str, VpnSite]
     links: dict[str, VpnLink]
     checks: dict[str, LinkCheck]
+    dns: InternalDns | None
 
 
 def join(plan: Plan) -> Joined:
@@ -35,8 +37,8 @@ def join(plan: Plan) -> Joined:
         )
         for site in plan.sites
     }
-    joined = Joined(sites, {}, {})
     opts = pulumi.ResourceOptions(providers=[routers])
+    joined = Joined(sites, {}, {}, InternalDns("dns", plan.dns, sites, opts) if plan.dns else None)
     for link in plan.links:
         ends = sites[link.ends[0].site], sites[link.ends[1].site]
         joined.links[link.name] = VpnLink(link.name, link, ends, opts=opts)

@@ -144,8 +144,9 @@ class VpnSite(pulumi.ComponentResource):
             needs=dhcp_routes,
         )
 
-        #: names the machine, so that a router made anew is configured anew
+        #: name the machines, so that one made anew is configured anew
         self.machine = known_or(self.vyos.id, f"id of {name}'s VyOS")
+        self.linux_machine = known_or(self.linux.id, f"id of {name}'s Linux VM")
         reachable = pulumi.ResourceOptions(parent=self, depends_on=[self.vyos, transit_interface, floating_ip])
         host_key = made_key or vyos.HostKey(
             f"{name}-vyos-host-key", host=self.floating_ip, machine=self.machine, opts=reachable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import pulumi
@@ -112,6 +112,39 @@ class Configuration(pulumi.CustomResource):
             "removable": removable,
         }
         super().__init__("vyos:index:Configuration", name, properties, opts)
+
+
+class Service(pulumi.CustomResource):
+    """A service on a machine behind a router; a preview shows its files' lines."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        title: str,
+        files: Mapping[str, Sequence[str]],
+        secrets: Mapping[str, pulumi.Input[str]],
+        prepare: str,
+        apply: str,
+        remove: str,
+        machine: pulumi.Input[str],
+        connection: Connection,
+        behind: Connection,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`secrets`: values by the names that stand in the files as "$NAME". On another `machine` all is done anew."""
+        properties = {
+            "title": title,
+            "files": files,
+            "secrets": pulumi.Output.secret(secrets),
+            "prepare": prepare,
+            "apply": apply,
+            "remove": remove,
+            "machine": machine,
+            "connection": connection,
+            "behind": behind,
+        }
+        super().__init__("vyos:index:Service", name, properties, opts)
 
 
 class Check(pulumi.CustomResource):

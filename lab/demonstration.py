@@ -1,4 +1,4 @@
-"""What `make up` ends with: traffic from one site's Linux VM to the other's."""
+"""What `make up` ends with: traffic from one site's Linux VM to the other's, and names."""
 
 from __future__ import annotations
 
@@ -12,12 +12,23 @@ PORT = 7000
 
 
 def demonstrate(outputs: dict[str, Any]) -> None:
-    """A ping and a TCP exchange from the Tokyo Linux VM to the Osaka Linux VM, by its address on its LAN."""
+    """A ping and a TCP exchange from the Tokyo Linux VM to the Osaka Linux VM, by its address on its LAN; then names."""
     tokyo, osaka = (outputs["sites"][name] for name in DEFAULT)
     with machines(outputs, INTERNET) as at:
         print(f"\ntokyo {tokyo['linuxAddress']} → osaka {osaka['linuxAddress']}\n")
         print(at.run("tokyo", "linux", f"ping -c 3 {osaka['linuxAddress']}").stdout)
         print(f"TCP: tokyo hears {exchange(at, osaka['linuxAddress'])!r}\n")
+        print(f"DNS: {resolved(at, outputs['dns'])}\n")
+
+
+def resolved(at: Machines, dns: dict[str, Any]) -> str:
+    """What Tokyo hears from Osaka's name server, and Osaka from whichever its own resolver asks."""
+    domain, server = dns["domain"], dns["servers"]["osaka"]
+    answer = at.run("tokyo", "linux", f"kdig +short @{server} www.{domain}").stdout.split()
+    found = at.run("osaka", "linux", f"getent hosts tokyo-linux.{domain}").stdout.split()
+    if not answer or not found:
+        raise CommandFailed(f"DNS: osaka's server answered {answer} to tokyo, and osaka's resolver found {found}")
+    return f"tokyo hears from {server} that www.{domain} is {', '.join(answer)}; osaka finds {found[1]} at {found[0]}"
 
 
 def exchange(at: Machines, address: str) -> str:

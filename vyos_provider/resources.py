@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
 import secrets
+import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,10 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vyos_provider.apply import BOOT_PATIENCE, apply
 from vyos_provider.lines import PSK, Part, difference, parse, with_key
-from vyos_provider.ssh import Access, Router, RouterError, connect, host_key, run
+from vyos_provider.ssh import END, Access, Router, RouterError, Unreachable, connect, host_key, run
 
 #: seconds in which a router has to answer when it is only asked whether its lines have changed
 READ_PATIENCE = 4.0
+#: seconds that the scripts of a service may take; packages may have to be installed
+SERVICE_PATIENCE = 900.0
 Properties = dict[str, Any]
 Log = Callable[[str, str], Coroutine[Any, Any, None]]
 
@@ -204,6 +208,68 @@ class Check(Kind):
             machine.close()
 
 
+class Service(Kind):
+    """A service on a machine behind a router: its files, and what has to be done before and after they are written.
+
+    Inputs: `files` (lists of lines by path; `$NAME` stands in them for the secret of that name), `secrets`, the scripts
+    `prepare`, `apply` and `remove` for root's bash, `title` for messages, `machine` (on another one all is done anew),
+    and `connection` and `behind` as a Check's. Files are written when `prepare` has ended well, readable by root alone;
+    `apply` comes after them, and `remove` with a delete. Everything travels by standard input.
+    """
+
+    def __init__(self, routers: Routers) -> None:
+        self.routers = routers
+
+    async def create(self, inputs: Properties, log: Log) -> Properties:
+        return await self.update({}, inputs, log)
+
+    async def update(self, old: Properties, inputs: Properties, log: Log) -> Properties:
+        before = old.get("files", {}) if old.get("machine") == inputs["machine"] else {}
+        gone = [path for path in before if path not in inputs["files"]]
+        steps = {"prepare": inputs["prepare"], "write the files": writing(inputs, gone), "apply": inputs["apply"]}
+        await self.carry_out(steps, inputs)
+        return {}
+
+    async def delete(self, properties: Properties, log: Log) -> None:
+        await self.carry_out({"remove": properties["remove"]}, properties)
+
+    async def carry_out(self, steps: Mapping[str, str], properties: Properties) -> None:
+        """Run the scripts one after another, each in a shell of its own; RouterError names the one that failed."""
+        parts = [
+            f"echo {END}{shlex.quote(step)}{END}\n(\n{script}\n) < /dev/null || exit" for step, script in steps.items()
+        ]
+        # in braces: bash reads all of it before it begins, so that a lost connection cuts nothing short
+        script = "{\n" + "\n".join(parts) + "\nexit\n}\n"
+        router = await self.routers.of(properties["connection"]).connection(BOOT_PATIENCE)
+        machine = await connect(access_of(properties["behind"]), BOOT_PATIENCE, tunnel=router)
+        try:
+            await run(machine, "sudo -n bash -s", script, SERVICE_PATIENCE)
+        except Unreachable:
+            raise
+        except RouterError as error:
+            step, _, text = str(error).rpartition(END)
+            step = step.rpartition(END)[2] or "log in as root"
+            raise RouterError(f"{properties['title']}: failed at the step '{step}': {text.strip()}") from error
+        finally:
+            machine.close()
+
+
+def writing(properties: Properties, gone: Iterable[str]) -> str:
+    """A script that writes the files with their secrets, each of them whole, and removes those that are `gone`."""
+    script = ["set -e", "umask 077"]
+    for path, lines in sorted(properties["files"].items()):
+        for name, secret in (properties.get("secrets") or {}).items():
+            lines = [line.replace(f"${name}", secret) for line in lines]
+        file = shlex.quote(path)
+        # bash's own printf: a process has arguments that others can see
+        script += [
+            f"mkdir -p {shlex.quote(posixpath.dirname(path))}",
+            f"printf '%s\\n' {shlex.join(lines)} > {file}.new",
+            f"mv {file}.new {file}",
+        ]
+    return "\n".join([*script, *(f"rm -f {shlex.quote(path)}" for path in gone)])
+
+
 class Routers:
     """The routers of a run, one for each way to reach one."""
 
@@ -242,4 +308,5 @@ def kinds() -> dict[str, Kind]:
         "FirstBoot": FirstBoot(),
         "Configuration": Configuration(routers),
         "Check": Check(routers),
+        "Service": Service(routers),
     }

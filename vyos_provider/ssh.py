@@ -117,12 +117,14 @@ async def host_key(host: str, patience: float, port: int = 22) -> str:
         await asyncio.sleep(1)
 
 
-async def run(connection: asyncssh.SSHClientConnection, script: str) -> str:
+async def run(
+    connection: asyncssh.SSHClientConnection, script: str, stdin: str = "", seconds: float = COMMAND_SECONDS
+) -> str:
     """Run a script in the user's shell; what it prints, or RouterError with what it writes when it fails."""
     try:
-        done = await connection.run(script, errors="replace", timeout=COMMAND_SECONDS)
+        done = await connection.run(script, input=stdin, errors="replace", timeout=seconds)
     except TimeoutError as error:
-        raise Unreachable(f"no answer for {COMMAND_SECONDS:.0f} s") from error
+        raise Unreachable(f"no answer for {seconds:.0f} s") from error
     except (OSError, asyncssh.Error) as error:
         raise Unreachable("the SSH session ended") from error
     if done.exit_status is None:  # what had come so far is given without a word

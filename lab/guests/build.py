@@ -79,6 +79,10 @@ def image(name: str, user: str, sources: str, say: Say) -> Path:
         # links and modes as they are; the tree with the packages stays for the next build
         run(["cp", "-a", "--reflink=auto", str(packages(name, say)), str(root)])
         shutil.copytree(HERE / "common", root, dirs_exist_ok=True, symlinks=True)
+        if (HERE / name).is_dir():
+            shutil.copytree(HERE / name, root, dirs_exist_ok=True, symlinks=True)
+        # a package enables its service; here nothing runs before it is asked for
+        shutil.rmtree(root / "etc/systemd/system/multi-user.target.wants", ignore_errors=True)
         configure(root, user)
         if name == "router":
             install_router(root)
