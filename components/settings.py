@@ -56,8 +56,8 @@ class SiteDefaults(Model):
     vyos_host_key: Literal["cloud-init", "first-contact"] = "cloud-init"
     #: name of the network with the floating IPs; without it, the only external network that the project sees
     external_network: Name | None = None
-    #: name servers that DHCP hands out on the LAN; without any, Neutron's own. With `dns` the site's own server is handed
-    #: out, and asks the first of these for names that are not the stack's
+    #: name servers that DHCP hands out on the LAN; without any, Neutron's own. With `dns` DHCP hands out the sites' own
+    #: servers, and this site's asks the first of these for names that are not the stack's
     dns_servers: NameServers = ()
     #: where SSH to the routers is allowed from, the machine that runs `pulumi` among them
     admin_cidrs: AdminCidrs = ()

@@ -12,7 +12,7 @@ PORT = 7000
 
 
 def demonstrate(outputs: dict[str, Any]) -> None:
-    """A ping and a TCP exchange from the Tokyo Linux VM to the Osaka Linux VM, by its address on its LAN; then names."""
+    """A ping and a TCP exchange from the Tokyo Linux VM to the Osaka one, by its address on its LAN; then names."""
     tokyo, osaka = (outputs["sites"][name] for name in DEFAULT)
     with machines(outputs, INTERNET) as at:
         print(f"\ntokyo {tokyo['linuxAddress']} → osaka {osaka['linuxAddress']}\n")

@@ -30,7 +30,7 @@ def test_pair(pair: dict[str, Any]) -> None:
         IPv4Network("172.31.1.0/28"),
     )
     assert tokyo.vyos_lan_address == IPv4Address("192.168.10.254")
-    assert tokyo.lan_pool == (IPv4Address("192.168.10.2"), IPv4Address("192.168.10.253"))
+    assert tokyo.lan_pool == (IPv4Address("192.168.10.2"), IPv4Address("192.168.10.252"))
     assert tokyo.remote_lans == tokyo.address_pairs == (osaka.lan,)
     (link,) = plan.links
     assert (link.name, link.tunnel) == ("tokyo-osaka", IPv4Network("10.255.0.0/30"))
