@@ -235,15 +235,10 @@ class Service(Kind):
 
     async def carry_out(self, steps: Mapping[str, str], properties: Properties) -> None:
         """Run the scripts one after another, each in a shell of its own; RouterError names the one that failed."""
-        parts = [
-            f"echo {END}{shlex.quote(step)}{END}\n(\n{script}\n) < /dev/null || exit" for step, script in steps.items()
-        ]
-        # in braces: bash reads all of it before it begins, so that a lost connection cuts nothing short
-        script = "{\n" + "\n".join(parts) + "\nexit\n}\n"
         router = await self.routers.of(properties["connection"]).connection(BOOT_PATIENCE)
         machine = await connect(access_of(properties["behind"]), BOOT_PATIENCE, tunnel=router)
         try:
-            await run(machine, "sudo -n bash -s", script, SERVICE_PATIENCE)
+            await run(machine, "sudo -n bash -s", sequence(steps), SERVICE_PATIENCE)
         except Unreachable:
             raise
         except RouterError as error:
@@ -252,6 +247,15 @@ class Service(Kind):
             raise RouterError(f"{properties['title']}: failed at the step '{step}': {text.strip()}") from error
         finally:
             machine.close()
+
+
+def sequence(steps: Mapping[str, str]) -> str:
+    """Scripts one after another, each in a shell of its own and told by its name, until one fails."""
+    parts = [
+        f"echo {END}{shlex.quote(step)}{END}\n(\n{script}\n) < /dev/null || exit" for step, script in steps.items()
+    ]
+    # in braces: bash reads all of it before it begins, so that a lost connection cuts nothing short
+    return "{\n" + "\n".join(parts) + "\nexit\n}\n"
 
 
 def writing(properties: Properties, gone: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import subprocess
 import time
 from typing import Any
 
@@ -14,7 +15,18 @@ from tests.router.recorder import free_port
 from tests.vyos_provider.conftest import VyosHost, serving
 from vyos_provider import resources, ssh
 from vyos_provider.apply import ApplyFailed
-from vyos_provider.resources import Check, Configuration, FirstBoot, HostKey, PreSharedKey, Properties, Routers, kinds
+from vyos_provider.resources import (
+    Check,
+    Configuration,
+    FirstBoot,
+    HostKey,
+    PreSharedKey,
+    Properties,
+    Routers,
+    Service,
+    kinds,
+    sequence,
+)
 from vyos_provider.ssh import RouterError
 
 KEY, OTHER_KEY = "11" * 32, "22" * 32
@@ -445,9 +457,76 @@ def test_a_check_that_fails_says_why(vyos: VyosHost, name: str) -> None:
         asyncio.run(main())
 
 
+def service(host: VyosHost, **other: Any) -> Properties:
+    """A Service's inputs, its files in the host's own directory."""
+    found = {
+        "title": "name server of tokyo",
+        "files": {f"{host.directory}/service/a.conf": ["it's a \"line\"", "key $KEY", ""], f"{host.directory}/b": ["b"]},
+        "secrets": {"KEY": KEY},
+        "prepare": f"ls {host.directory}/service 2>&1 | tail -n 1 >> {host.directory}/notes",
+        "apply": f"cat; cat {host.directory}/service/a.conf >> {host.directory}/notes",
+        "remove": f"rm -r {host.directory}/service {host.directory}/b {host.directory}/notes",
+        "machine": "m1",
+        "connection": host.connection(),
+        "behind": host.connection(),
+    }
+    return {**found, **other}
+
+
+def test_a_service_is_prepared_written_and_applied(vyos: VyosHost) -> None:
+    """In this order, with secrets in no process's arguments; files that it has no more go, on the same machine."""
+
+    async def main() -> None:
+        async with serving(vyos):
+            kind, log = Service(Routers()), Messages()
+            assert await kind.create(service(vyos), log) == {}
+            file = vyos.directory / "service/a.conf"
+            assert file.read_text() == f"it's a \"line\"\nkey {KEY}\n\n"
+            assert file.stat().st_mode & 0o777 == 0o600
+            first = (vyos.directory / "notes").read_text()
+            assert first.splitlines()[0].endswith("No such file or directory"), "prepare comes before the files"
+            assert first.endswith(file.read_text()), "and apply after them"
+            changed = service(vyos, files={str(file): ["new"]})
+            await kind.update(service(vyos), {**changed, "machine": "m2"}, log)
+            assert (vyos.directory / "b").exists()
+            await kind.update(service(vyos), changed, log)
+            assert not (vyos.directory / "b").exists()
+            assert file.read_text() == "new\n"
+            (vyos.directory / "b").touch()
+            await kind.delete(changed, log)
+            assert not file.exists()
+            assert set(vyos.commands) == {"sudo -n bash -s"}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("step", ["prepare", "write the files", "apply"])
+def test_a_service_that_fails_names_the_step_and_what_the_machine_said(vyos: VyosHost, step: str) -> None:
+    broken = f"echo {step} went on; echo disk full >&2; exit 3"
+    wrong: Properties = {"files": {"/proc/none/a": ["x"]}} if step == "write the files" else {step: broken}
+    said = "cannot create directory" if step == "write the files" else f"{step} went on\ndisk full$"
+
+    async def main() -> None:
+        async with serving(vyos):
+            await Service(Routers()).create(service(vyos, **wrong), Messages())
+
+    with pytest.raises(RouterError, match=f"^name server of tokyo: failed at the step '{step}': (?s:.*){said}") as failed:
+        asyncio.run(main())
+    assert KEY not in str(failed.value)
+    if step == "prepare":
+        assert not (vyos.directory / "service").exists()
+
+
+def test_a_service_whose_connection_is_lost_is_not_applied_in_part(vyos: VyosHost) -> None:
+    script = sequence({"one": f"touch {vyos.directory}/one", "two": f"touch {vyos.directory}/two"})
+    cut = script[: script.index("touch", script.index("touch") + 1)]
+    subprocess.run(["bash", "-s"], input=cut, text=True, capture_output=True, timeout=20)
+    assert not (vyos.directory / "one").exists()
+
+
 def test_the_kinds_by_their_names() -> None:
     assert {name: type(kind).__name__ for name, kind in kinds().items()} == {
-        name: name for name in ("PreSharedKey", "HostKey", "FirstBoot", "Configuration", "Check")
+        name: name for name in ("PreSharedKey", "HostKey", "FirstBoot", "Configuration", "Check", "Service")
     }
 
 
