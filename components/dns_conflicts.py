@@ -13,6 +13,9 @@ from components.errors import choices, shown
 from components.settings import DnsSettings, RecordSettings, Settings
 from components.topology import Topology
 
+#: has a TXT record that tells since when a zone's primary is the primary, and by which list its records were made
+NOTES = "_vpn-connect"
+
 
 def server_conflicts(
     settings: Settings, dns: DnsSettings, numbers: Mapping[str, int], linked: Topology
@@ -49,6 +52,8 @@ def record_conflicts(settings: Settings, dns: DnsSettings) -> Iterator[str]:
                 f"{where}.name: {record.name!r} is the name of a VM of the stack, which has its own record; "
                 "take another name"
             )
+        if record.name == NOTES:
+            yield f"{where}.name: {record.name!r} is what the program keeps its own notes in; take another name"
         if record.type == "PTR" and record.name in addresses:
             yield f"{where}.name: {record.name!r} is a VM's of the stack, which has its own; take another address"
         if record.type == "PTR" and not lan_of(record.name, lans.values()):

@@ -77,6 +77,8 @@ def value_text(kind: str, value: str, domain: str) -> str:
             data = value.encode()
             parts = [data[start : start + LONGEST_TEXT] for start in range(0, len(data), LONGEST_TEXT)]
             text = TXT(dns.rdataclass.IN, dns.rdatatype.TXT, parts or [b""]).to_text()
+        elif not value.isprintable():
+            raise BadValue("has a character that cannot be printed")
         else:
             origin = dns.name.from_text(domain)
             text = dns.rdata.from_text("IN", kind, value, origin=origin, relativize=False).to_text()

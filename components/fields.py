@@ -107,6 +107,13 @@ def once(value: tuple[T, ...]) -> tuple[T, ...]:
     return value
 
 
+def some(value: tuple[T, ...]) -> tuple[T, ...]:
+    """A list that is not empty."""
+    if not value:
+        raise fault("is empty; add a value, or remove it")
+    return value
+
+
 def text(pattern: Callable[[str], object], refusal: str) -> BeforeValidator:
     """A text that `pattern` finds good."""
 
@@ -180,6 +187,7 @@ RecordName = Annotated[
         "like www, '*' as its first part for all names, or '@' for the domain itself",
     ),
 ]
+RecordValues = Annotated[tuple[str, ...], AfterValidator(once), AfterValidator(some)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 Login = Annotated[
     str,

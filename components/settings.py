@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
@@ -19,13 +19,13 @@ from components.fields import (
     Name,
     NameServers,
     RecordName,
+    RecordValues,
     RouterLogin,
     Seconds,
     SiteName,
     TunnelRange,
     Version,
     VmNetwork,
-    once,
 )
 
 EVERY_SITE = "*"
@@ -100,7 +100,7 @@ class RecordSettings(Model):
     name: RecordName
     type: Literal["A", "AAAA", "CAA", "CNAME", "MX", "PTR", "SRV", "SSHFP", "TXT"]
     #: as in a zone file, a name without a dot at its end being relative to the domain; of TXT, the texts themselves
-    values: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(once)]
+    values: RecordValues
     #: without it, the domain's
     ttl: Seconds | None = None
 
@@ -172,8 +172,6 @@ def describe(error: ErrorDetails) -> str:
             return f"{where}: {shown(value)} is not {NUMBERS[field]}"
         case "too_short" | "too_long" if field == "ends":
             return f"{where}: {shown(value)} has {len(value)} sites; a link joins exactly 2"
-        case "too_short" if field == "values":
-            return f"{where}: nothing given; add a value, or remove the record"
         case "too_short":
             return f"{where}: nothing given; add a site with its cloud and lan"
         case "dict_type" | "model_type":

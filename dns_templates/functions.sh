@@ -11,6 +11,11 @@ fail() {
   exit 1
 }
 
+# What knotd has logged last.
+log_end() {
+  tail -n 3 /var/log/knot.log 2> /dev/null || journalctl -q -n 3 -o cat -u knot
+}
+
 # Commands for knotd, a line each on standard input, in one process; what it said stays in $scratch/said.
 knot() {
   knotc > "$scratch/said" 2>&1
@@ -58,7 +63,7 @@ ask_peer() {
 }
 
 ask_self() {
-  ask "$address" || fail "knotd does not answer at $address: $(tail -n 5 /var/log/knot.log 2> /dev/null || journalctl -n 5 -u knot)"
+  ask "$address" || fail "knotd does not answer at $address: $(log_end)"
 }
 
 # Fetch every zone that a peer has in a later version than this server; a peer may take $1 seconds to answer.

@@ -30,7 +30,7 @@ change() {
   knot < "$scratch/changes"
   errors=$(grep '^error: ' "$scratch/said" | grep -vE "\(($expected)\)")
   if [ -z "$errors" ]; then
-    printf 'zone-commit %s\n' "${zones[@]}" | knot || errors=$(grep '^error: ' "$scratch/said")
+    printf 'zone-commit %s\n' "${zones[@]}" | knot || errors=$(log_end)
   fi
   if [ "$errors" ]; then
     printf 'zone-abort %s\n' "${zones[@]}" | knot

@@ -191,7 +191,10 @@ REFUSED_ROUTER = [
     ('#cloud-config\n{"runcmd": []}', "not supported here: runcmd"),
     ('#cloud-config\n{"ssh_keys": {}}', "not supported here: ssh_keys"),
     ("#!/bin/sh\n", "VyOS runs no script"),
-    ('#cloud-config\n{"vyos_config_options": {"hostname": "x"}}', "not supported here: vyos_config_options other than network_config: disabled"),
+    (
+        '#cloud-config\n{"vyos_config_options": {"hostname": "x"}}',
+        "not supported here: vyos_config_options other than network_config: disabled",
+    ),
 ]
 
 

@@ -219,7 +219,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
     ),
     "unknown top-level key": (
         top(tunnels=1),
-        "tunnels: no such key; there are links, siteDefaults, sites, tunnelRange (did you mean tunnelRange?)",
+        "tunnels: no such key; there are dns, links, siteDefaults, sites, tunnelRange (did you mean tunnelRange?)",
     ),
     "site defaults as a list": (
         top(siteDefaults=[]),
