@@ -22,7 +22,15 @@ from lab.sites import INTERNET, SITES
 from toolchain.paths import REPO
 
 #: the modules that share the running stack: the last one destroys it
-ORDER = ("test_end_to_end", "test_router_trust", "test_faults", "test_mesh", "test_teardown", "test_lab_lifecycle")
+ORDER = (
+    "test_end_to_end",
+    "test_dns",
+    "test_router_trust",
+    "test_faults",
+    "test_mesh",
+    "test_teardown",
+    "test_lab_lifecycle",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
