@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview shell destroy down lab status diagram test test-fast lint lock toolchain packages
+.PHONY: help up preview shell destroy drill down lab status diagram test test-fast lint lock toolchain packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -21,6 +21,9 @@ destroy: packages ## remove the stack's resources from both clouds
 
 down: packages ## stop the clouds; nothing of them stays behind
 	@$(PYTHON) -m lab down
+
+drill: packages ## lose Tokyo's name service, router and whole site in turn, and measure how clients are answered
+	@$(PYTHON) -m lab.drill
 
 lab: packages ## build all, and start the two clouds alone
 	@$(PYTHON) -m lab build

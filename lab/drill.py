@@ -29,7 +29,9 @@ from toolchain.paths import locked, state
 LOST, SURVIVOR = "tokyo", "osaka"
 #: seconds: asked before the fault, and after it; the longest that a client may be without an answer, with the resolver
 #: as it is, and with the options that the stack's outputs name; until everything is back
-BEFORE, AFTER, LIMIT, TUNED_LIMIT, PATIENCE = 3, 20, 15.0, 5.0, 180.0
+BEFORE, AFTER, LIMIT, TUNED_LIMIT, PATIENCE = 2, 12, 15.0, 5.0, 180.0
+#: seconds that a question may still be under way when no more are asked
+LAST_ANSWER = 6
 # asks every 100 ms, whatever becomes of the questions before, and notes when each answer came
 ASK = """exec 9<> <(:)
 until [ $SECONDS -ge {seconds} ]; do
@@ -120,11 +122,14 @@ class Drill:
         off = "sudo sh -c '(sleep 0.5; echo o > /proc/sysrq-trigger) > /dev/null 2>&1 &'"
         return self.measure("router", lambda: self.at.run(LOST, "router", off), start_router, LOST, SURVIVOR)
 
-    def site(self) -> list[Outage]:
-        """The whole of Tokyo loses its power."""
-        return self.measure(
-            "whole site", lambda: control.switch_off([LOST]), lambda: control.switch_on([LOST]), SURVIVOR
-        )
+    def site(self, meanwhile: Callable[[], object] = lambda: None) -> list[Outage]:
+        """The whole of Tokyo loses its power, and has it again after `meanwhile`."""
+
+        def restore() -> None:
+            meanwhile()
+            control.switch_on([LOST])
+
+        return self.measure("whole site", lambda: control.switch_off([LOST]), restore, SURVIVOR)
 
     def measure(
         self, fault: str, strike: Callable[[], object], restore: Callable[[], object], *sites: str
@@ -142,7 +147,7 @@ class Drill:
             self.at.run(f"client of {asker.site}", "linux", asker.command(), stdin=script)
         time.sleep(BEFORE)
         strike()
-        time.sleep(AFTER + LIMIT)
+        time.sleep(AFTER + LAST_ANSWER)
         restore()
         for role in ("linux", "router"):
             self.at.forget(LOST, role)

@@ -26,8 +26,10 @@ ORDER = (
     "test_end_to_end",
     "test_dns",
     "test_router_trust",
+    "test_status",
     "test_faults",
     "test_mesh",
+    "test_failover",
     "test_teardown",
     "test_lab_lifecycle",
 )
