@@ -35,13 +35,18 @@ status: packages ## the clouds' services and memory
 diagram: packages ## draw the lab's stack, or STACK=…, as <stack>.svg
 	@$(PYTHON) -m health.diagram $(if $(STACK),--stack '$(STACK)',--lab)
 
+# pytest on all that needs no lab, in two processes: the tests with this marker expression
+define apart
+run="$(PYTHON) -m pytest -q -m '$(1)'"; others="tests/toolchain tests/vyos_provider"; \
+eval "$$run $$others" & eval "$$run $$(printf -- '--ignore=%s ' $$others)"; status=$$?; wait $$! && [ $$status = 0 ]
+endef
+
 test: packages toolchain ## every test, the end to end run on the lab included
-	@$(PYTHON) -m pytest
+	@$(call apart,not lab)
+	@$(PYTHON) -m pytest -m lab
 
 test-fast: packages toolchain ## all tests but the lab's and the most thorough
-	@fast="$(PYTHON) -m pytest -q -m 'not lab and not thorough'"; \
-	eval "$$fast tests/toolchain tests/vyos_provider" & eval "$$fast --ignore=tests/toolchain --ignore=tests/vyos_provider"; \
-	status=$$?; wait $$! && exit $$status
+	@$(call apart,not lab and not thorough)
 
 lint: packages ## ruff and mypy
 	@$(PYTHON) -m ruff check .
