@@ -11,9 +11,9 @@ fail() {
   exit 1
 }
 
-# What knotd has logged last.
+# The errors that knotd has logged last.
 log_end() {
-  tail -n 3 /var/log/knot.log 2> /dev/null || journalctl -q -n 3 -o cat -u knot
+  { tail -n 50 /var/log/knot.log 2> /dev/null || journalctl -q -n 50 -o cat -u knot; } | grep -E ' (error|critical): ' | tail -n 3
 }
 
 # Commands for knotd, a line each on standard input, in one process; what it said stays in $scratch/said.

@@ -27,7 +27,23 @@ apt_get() {
 
 if ! command -v knotd kdig > /dev/null; then install_knot; fi
 mkdir -p $lists
-# a server that is to become the primary gets what it may have missed before it is told so
-if [ "$site" = "$primary" ] && systemctl is-active --quiet knot && ask "$address" && ((${#serial[@]})); then
-  fetch_newer 30
+
+# A server that is to follow another primary must not do so while that one has older zones, of an era that is over: knotd
+# would take them as soon as their serial is the higher one.
+check_era() {
+  local zone now=${master[${zones[0]}]}
+  declare -A since=()
+  for zone in "${!serial[@]}"; do since[$zone]=${era[$zone]:-0}; done
+  if [ "$now" = "$primary-linux.$domain." ]; then return; fi
+  ask_peer "$primary" 30
+  for zone in "${!serial[@]}"; do
+    ((${era[$zone]:-0} >= ${since[$zone]:-0})) || fail "$primary was the primary before, and its zones are older than" \
+      "those of ${now%-linux.*}: set dns.primary: ${now%-linux.*} and \`pulumi up\`, by which $primary takes them;" \
+      "then set dns.primary: $primary and \`pulumi up\` again"
+  done
+}
+
+if systemctl is-active --quiet knot && ask "$address" && ((${#serial[@]})); then
+  # a server that is to become the primary gets what it may have missed before it is told so
+  if [ "$site" = "$primary" ]; then fetch_newer 30; else check_era; fi
 fi
