@@ -209,6 +209,7 @@ def test_a_change_that_knotd_refuses_changes_nothing(at: Machines) -> None:
     at.update(plan(), "tokyo", "add taken 60 A 192.168.10.9")
     before = at.ask(ADDRESSES["tokyo"], "corp.example", "SOA")
     alias = {"name": "taken", "type": "CNAME", "values": ["www"]}
+    at.run("tokyo", "knotc zone-begin corp.example")  # what a run that was cut leaves
     with pytest.raises(Refused, match=r"(?s)knotd refuses a change of the zones: .*another record exists beside CNAME"):
         at.apply(plan("tokyo", WWW, alias), "tokyo")
     assert at.ask(ADDRESSES["tokyo"], "www.corp.example") == []
