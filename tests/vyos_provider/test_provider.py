@@ -28,9 +28,9 @@ from tests.vyos_provider.plugin import (
     secret,
     urn,
 )
-from tests.vyos_provider.test_resources import KEY, LINES, NODES, OTHER_KEY, SHOW, UP
+from tests.vyos_provider.test_resources import KEY, LINES, NODES, OTHER_KEY, SHOW, UP, service
 
-CONFIGURATION, PSK, HOST_KEY = "Configuration", "PreSharedKey", "HostKey"
+CONFIGURATION, PSK, HOST_KEY, SERVICE = "Configuration", "PreSharedKey", "HostKey", "Service"
 COMPUTED = PropertyValue(UNKNOWN)
 
 
@@ -140,6 +140,19 @@ def test_steps_are_told_while_they_are_taken(vyos: VyosHost) -> None:
         assert (entry.severity, entry.urn, entry.ephemeral) == (INFO, urn(CONFIGURATION), True)
         assert {entry.severity for entry in plugin.engine.logged} == {INFO}
         assert not [entry for entry in plugin.engine.logged if KEY in entry.message]
+
+    run(vyos, work)
+
+
+def test_a_service_that_fails_says_nothing_of_its_secrets(vyos: VyosHost) -> None:
+    async def work(plugin: Plugin) -> None:
+        plainly = service(vyos, apply=f"cat {vyos.directory}/service/a.conf; exit 1")
+        asked = {name: known(value) for name, value in plainly.items()} | {"secrets": secret(plainly["secrets"])}
+        assert await plugin.check(SERVICE, {}, asked) == asked
+        assert (await plugin.create(SERVICE, asked, preview=True))[1] == asked
+        assert vyos.logins == 0
+        text = await refused(plugin.create(SERVICE, asked))
+        assert text == "name server of tokyo: failed at the step 'apply': it's a \"line\"\nkey <secret>"
 
     run(vyos, work)
 
