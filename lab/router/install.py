@@ -16,6 +16,7 @@ PLACES = {
     "configd": (["usr/libexec/vyos-standin/configd"], 0o755),
     "boot-hook": (["usr/libexec/guest/boot.d/vyos-standin"], 0o755),
     "strongswan.conf": (["etc/strongswan.d/guest.conf"], 0o644),
+    "inittab": (["etc/inittab"], 0o644),
     "swanctl-tool.conf": (["etc/strongswan.d/swanctl.conf"], 0o644),
 }
 

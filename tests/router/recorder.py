@@ -93,6 +93,12 @@ class Recorder(System):
         self.note("stop charon")
         self.charon = False
 
+    def start_ssh(self) -> None:
+        self.note("start ssh")
+
+    def stop_ssh(self) -> None:
+        self.note("stop ssh")
+
     def reboot(self) -> None:
         self.note("reboot")
 

@@ -67,7 +67,8 @@ def test_a_first_boot_asks_by_dhcp_and_has_ssh(system: Recorder) -> None:
         0,
         "\n".join(["set interfaces ethernet eth0 address 'dhcp'", "set service ssh", "set system host-name 'vyos'"]),
     )
-    assert system.log == ["hostname vyos", "ip link set eth0 up", "start dhcp eth0"]  # the lease sets the MTU
+    # the lease sets the MTU
+    assert system.log == ["hostname vyos", "ip link set eth0 up", "start dhcp eth0", "start ssh"]
     assert parse_boot(system.read(BOOT_FILE)) == daemon.running  # VyOS's image has saved this, too
 
 
@@ -164,10 +165,11 @@ def test_parts_are_applied_in_vyos_order(session: Session, system: Recorder) -> 
         "nft vyos_filter",
         "start charon",
         "swanctl --load-all",
+        "start ssh",
     ]
     positions = [next(n for n, command in enumerate(system.log) if command.startswith(start)) for start in order]
     assert positions == sorted(positions)
-    assert system.log[-1] == "swanctl --load-all --noprompt"
+    assert system.log[-2] == "swanctl --load-all --noprompt"
 
 
 def test_the_secret_is_in_a_file_for_root_only(configured: Session, system: Recorder) -> None:

@@ -44,7 +44,11 @@ def name_server(system: System, old: Config, new: Config, at: Path) -> None:
 
 
 def ssh(system: System, old: Config, new: Config, at: Path) -> None:
-    """The image's SSH server is already what the nodes that the schema takes ask for."""
+    """The SSH server, which the image has already set up as the nodes that the schema takes ask for."""
+    if new.has(at):
+        system.start_ssh()
+    else:
+        system.stop_ssh()
 
 
 def ethernet(system: System, old: Config, new: Config, at: Path) -> None:

@@ -10,6 +10,7 @@ import time
 
 CHARON_SOCKET = "/var/run/charon.vici"
 CHARON_PID = "/var/run/charon.pid"
+SSH_PID = "/run/sshd.pid"
 
 
 class CommandFailed(Exception):
@@ -93,6 +94,17 @@ class System:
             if time.monotonic() > deadline:
                 raise CommandFailed("charon did not start; see /var/log/charon.log")
             time.sleep(0.05)
+
+    def start_ssh(self) -> None:
+        """Start the SSH server unless it runs."""
+        pid = self.read(SSH_PID).strip()
+        if not pid or not os.path.exists(f"/proc/{pid}"):
+            subprocess.Popen(["/usr/sbin/sshd", "-D", "-e"], stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def stop_ssh(self) -> None:
+        """Stop the SSH server; sessions go on."""
+        if pid := self.read(SSH_PID).strip():
+            self.run("kill", pid, check=False)
 
     def reboot(self) -> None:
         self.run("reboot")
