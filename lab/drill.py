@@ -108,11 +108,11 @@ class Drill:
         )
 
     def service(self) -> list[Outage]:
-        """Tokyo's name server is killed."""
-        kill, start = "sudo pkill -9 knotd", "sudo systemctl start knot"
+        """Tokyo's name server is stopped; one that was killed would be started again at once."""
+        stop, start = "sudo systemctl stop knot", "sudo systemctl start knot"
         return self.measure(
             "name service",
-            lambda: self.at.run(LOST, "linux", kill),
+            lambda: self.at.run(LOST, "linux", stop),
             lambda: self.at.run(LOST, "linux", start),
             LOST,
         )

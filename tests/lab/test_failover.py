@@ -46,7 +46,7 @@ def within_limits(outages: list[Outage]) -> bool:
     return report(outages)
 
 
-def test_clients_do_not_wait_when_the_name_service_is_killed(drill: Drill) -> None:
+def test_clients_do_not_wait_when_the_name_service_is_gone(drill: Drill) -> None:
     assert within_limits(drill.service())
 
 

@@ -37,7 +37,8 @@ def test_a_third_site_joins_and_leaves(running: Stack, nagoya: None) -> None:
     running.configure(sites={**pair, "nagoya": NAGOYA}, links=[*link, {"ends": ["nagoya", "*"]}])
     shown = running.up()
     changed = set(re.findall(r"(\S+) (?:updat|delet|replac)ed \(", shown))
-    assert changed == {"tokyo-eth1", "osaka-eth1"}, "only the address pairs grow"
+    grown = {"tokyo-eth1", "osaka-eth1", "tokyo-lan", "osaka-lan", "dns-tokyo", "dns-osaka"}
+    assert changed == grown, "only address pairs and name servers grow"
     opened = Machines(running.outputs(), INTERNET)
     try:
         assert spis(running) & sas, "the link between Tokyo and Osaka has not authenticated anew"
