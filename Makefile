@@ -57,7 +57,7 @@ lock: ## write requirements.txt from requirements.in
 	$$tools/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate --no-emit-index-url \
 	  --no-emit-trusted-host --output-file requirements.txt requirements.in; status=$$?; rm -rf $$tools; exit $$status
 
-toolchain: packages ## Pulumi and its plugins
+toolchain: packages ## Pulumi and its OpenStack plugin
 	@python3 -m toolchain build
 
 packages:

@@ -34,7 +34,7 @@ def prepare() -> dict[str, str]:
     shutil.copy(REPO / "Pulumi.yaml", project)
     configuration = refreshed(project / f"Pulumi.{STACK}.yaml")
     inside = {**control.client_environment(), "PULUMI_STACK": STACK}
-    install_official_plugins(inside)
+    install_official_plugin(inside)
     remove_dead_locks(inside.get("PULUMI_BACKEND_URL", ""))
     command = ["pulumi", "-C", str(project), "--non-interactive", "stack"]
     drop_state_of_other_clouds(command, inside)
@@ -84,11 +84,10 @@ def remove_dead_locks(backend: str) -> None:
             lock.unlink()
 
 
-def install_official_plugins(inside: dict[str, str]) -> None:
-    """The official engine fetches its plugins; the clouds' namespace has no way to where they come from."""
+def install_official_plugin(inside: dict[str, str]) -> None:
+    """The official engine fetches its OpenStack plugin; the clouds' namespace has no way to where it comes from."""
     if tools(lambda _: None).official:
-        for name, version in (("openstack", versions.OPENSTACK_PLUGIN), ("command", versions.COMMAND_PLUGIN)):
-            run(["pulumi", "plugin", "install", "resource", name, version], env=inside)
+        run(["pulumi", "plugin", "install", "resource", "openstack", versions.OPENSTACK_PLUGIN], env=inside)
 
 
 def pulumi(inside: dict[str, str], *arguments: str) -> None:

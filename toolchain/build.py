@@ -1,4 +1,4 @@
-"""Builds what is missing: Debian packages, the virtual environment, the Pulumi command and its plugins.
+"""Builds what is missing: Debian packages, the virtual environment, Pulumi and its OpenStack plugin.
 
 Standard library only: a fresh Debian 12 runs it with its own python3 before anything else is there.
 """
@@ -82,7 +82,7 @@ def virtual_environment(say: Say = print) -> Path:
 
 
 def tools(say: Say = print) -> Tools:
-    """Pulumi and its plugins: those on PATH, else the official release, else built from source.
+    """Pulumi and its OpenStack plugin: those on PATH, else the official release, else built from source.
 
     What has been built once decides for later calls, so that they ask no network.
     """
@@ -94,7 +94,7 @@ def tools(say: Say = print) -> Tools:
         return Tools(build_once(release, lambda target: download_release(target, say)) / "bin", None, True)
     engine = build_once(compiled(), lambda target: compile_go(target, say))
     python = virtual_environment(say) / "bin/python"
-    sources = key(str(engine), str(python), *sorted(HERE.glob("*.py")), HERE / "language_host", HERE / "command_plugin")
+    sources = key(str(engine), str(python), *sorted(HERE.glob("*.py")), HERE / "language_host")
     built = build_once(cache("toolchain", "tools-" + sources), lambda target: assemble(target, engine, python))
     return Tools(built / "bin", built / "home", False)
 
@@ -157,27 +157,21 @@ def compile_go(target: Path, say: Say) -> None:
 
 
 def assemble(target: Path, engine: Path, python: Path) -> None:
-    """The command beside its language host, and the plugins installed in a PULUMI_HOME of their own."""
+    """The command beside its language host, and the OpenStack plugin installed in a PULUMI_HOME of its own."""
     (target / "bin").mkdir()
     os.link(engine / "pulumi", target / "bin/pulumi")  # a link proper: the engine looks for the host beside itself
     launcher(target / "bin/pulumi-language-python", python, "toolchain.language_host")
-    for name in ("openstack", "command"):
-        (target / name).mkdir()
-    shutil.copy(engine / "pulumi-resource-openstack", target / "openstack")
-    launcher(target / "command/pulumi-resource-command", python, "toolchain.command_plugin")
     shutil.copytree(HERE, target / "lib/toolchain",
                     ignore=shutil.ignore_patterns("__pycache__", "engine", "openstack-plugin"))
     shutil.copy(REPO / "versions.env", target / "lib/versions.env")
     home = {**os.environ, "PULUMI_HOME": str(target / "home"), "PULUMI_SKIP_UPDATE_CHECK": "true"}
-    for name, version in (("openstack", versions.OPENSTACK_PLUGIN), ("command", versions.COMMAND_PLUGIN)):
-        run([str(target / "bin/pulumi"), "plugin", "install", "resource", name, version, "--file", str(target / name),
-             "--reinstall"], env=home)
-        shutil.rmtree(target / name)
+    run([str(target / "bin/pulumi"), "plugin", "install", "resource", "openstack", versions.OPENSTACK_PLUGIN,
+         "--file", str(engine / "pulumi-resource-openstack"), "--reinstall"], env=home)
 
 
 def launcher(path: Path, python: Path, module: str) -> None:
     """An executable that runs a module of the copy of this package that lies beside it in the cache."""
-    library = path.parent.parent / "lib"  # absolute: the installed plugin is a copy elsewhere
+    library = path.parent.parent / "lib"
     path.write_text(f"#!/bin/sh\nexec {shlex.join([str(python), *module_arguments(module, library)])} \"$@\"\n")
     path.chmod(0o755)
 

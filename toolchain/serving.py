@@ -1,4 +1,4 @@
-"""How a stand-in plugin is served: a gRPC server on loopback whose port is printed, which ends with its engine."""
+"""How the language host is served: a gRPC server on loopback whose port is printed, which ends with its engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MESSAGE_LIMIT = 400 << 20  # bytes; what the engine itself allows
 
 
 def serve(register: Callable[[grpc.Server], None], stop: Callable[[], None], workers: int) -> None:
-    """Serve until the engine says so (it ends a plugin with SIGINT) or dies without a word; then call `stop`."""
+    """Serve until the engine says so (it ends a host with SIGINT) or dies without a word; then call `stop`."""
     engine = os.getppid()  # taken first: the engine may die as soon as it has read the port
     server = grpc.server(ThreadPoolExecutor(max_workers=workers), options=[
         ("grpc.max_receive_message_length", MESSAGE_LIMIT), ("grpc.max_send_message_length", MESSAGE_LIMIT)])

@@ -162,7 +162,7 @@ def test_the_official_release_is_unpacked(tmp_path: Path) -> None:
     ]
     assert (found.bin / "pulumi").stat().st_mode & 0o111
     assert "PULUMI_HOME" not in environment(found)
-    assert "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION" not in environment(found)  # the engine fetches the plugins
+    assert "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION" not in environment(found)  # the engine fetches the plugin
 
 
 @pytest.mark.usefixtures("_x86")

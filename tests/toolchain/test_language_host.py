@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from toolchain.launch import module_arguments
 from toolchain.paths import REPO
 
 VENV = Path(sys.prefix)
+HOST = [sys.executable, *module_arguments("toolchain.language_host", REPO), "127.0.0.1:1"]
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +34,13 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, variables: dict[str, str]) -> Path:
-    """A project with a stack `dev`, whose program each test writes anew."""
+    """A project with a stack `dev` and the project's own provider for routers; each test writes its program anew."""
     directory = tmp_path_factory.mktemp("project")
     (directory / "Pulumi.yaml").write_text(
         f"name: project\nruntime:\n  name: python\n  options:\n    virtualenv: {VENV}\n"
+        f"plugins:\n  providers:\n    - name: vyos\n      path: {REPO}/vyos_provider\n"
     )
+    shutil.copy(REPO / "components/vyos.py", directory)
     assert pulumi(directory, variables, "stack", "init", "dev").returncode == 0
     return directory
 
@@ -49,12 +53,13 @@ def pulumi(project: Path, variables: dict[str, str], *arguments: str) -> subproc
 def test_a_program_with_config_and_secrets(project: Path, variables: dict[str, str]) -> None:
     (project / "helper.py").write_text("WHO = 'a module beside the program'\n")
     (project / "__main__.py").write_text(
-        "import os, sys, helper, pulumi, pulumi_command\n"
+        "import os, sys, helper, pulumi, vyos\n"
         "config = pulumi.Config()\n"
-        "typed = pulumi_command.local.Command('c', create='cat', stdin=config.require_secret('password'))\n"
+        "typed = vyos.FirstBoot('first boot', text=config.require_secret('password'), of=['a machine'])\n"
         "pulumi.export('plain', config.require('greeting'))\n"
         "pulumi.export('secret', config.require_secret('password'))\n"
-        "pulumi.export('command', typed.stdout)\n"
+        "pulumi.export('provider', pulumi.get(typed, 'userData'))\n"  # secret only if the provider says so
+        "pulumi.export('of', pulumi.get(typed, 'of'))\n"
         "pulumi.export('who', [helper.WHO, __name__, os.path.realpath(sys.prefix), pulumi.get_stack(), os.getcwd()])\n"
         "pulumi.export('path', [p for p in sys.path if os.path.exists(os.path.join(p, 'toolchain'))])\n"
         "pulumi.export('modules', [m for m in sys.modules if m.startswith('toolchain')])\n"
@@ -74,7 +79,7 @@ def test_a_program_with_config_and_secrets(project: Path, variables: dict[str, s
     up = pulumi(project, variables, "up", "--yes", "--skip-preview", "--stack", "dev")
     assert up.returncode == 0, up.stdout + up.stderr
     assert "hunter22" not in up.stdout + up.stderr
-    assert {'plain  : "hello"', "secret : [secret]", "command: [secret]"} <= {
+    assert {'plain   : "hello"', "secret  : [secret]", "provider: [secret]"} <= {
         line.strip() for line in up.stdout.splitlines()
     }
     shown = json.loads(
@@ -83,7 +88,8 @@ def test_a_program_with_config_and_secrets(project: Path, variables: dict[str, s
     assert shown == {
         "plain": "hello",
         "secret": "hunter22",
-        "command": "hunter22",
+        "provider": "hunter22",
+        "of": ["a machine"],
         "path": [],
         "modules": [],
         "who": ["a module beside the program", "__main__", str(VENV.resolve()), "dev", str(project)],
@@ -118,8 +124,7 @@ def test_a_run_error_is_told_without_a_traceback(project: Path, variables: dict[
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[language_pb2_grpc.LanguageRuntimeStub]:
-    command = [sys.executable, *module_arguments("toolchain.language_host", REPO), "127.0.0.1:1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(HOST, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         with grpc.insecure_channel(f"127.0.0.1:{int(process.stdout.readline())}") as channel:
             yield language_pb2_grpc.LanguageRuntimeStub(channel)
@@ -137,9 +142,8 @@ def info(directory: Path, virtualenv: str) -> pb.ProgramInfo:
 def test_the_plugins_that_a_program_needs(host: language_pb2_grpc.LanguageRuntimeStub, tmp_path: Path) -> None:
     asked = pb.GetRequiredPackagesRequest(info=info(tmp_path, str(VENV)))
     needed = host.GetRequiredPackages(asked, timeout=30).packages
-    assert sorted((package.name, package.kind, package.version) for package in needed) == [
-        ("command", "resource", versions.COMMAND_PLUGIN),
-        ("openstack", "resource", versions.OPENSTACK_PLUGIN),
+    assert [(package.name, package.kind, package.version) for package in needed] == [
+        ("openstack", "resource", versions.OPENSTACK_PLUGIN)
     ]
 
 
@@ -149,6 +153,15 @@ def test_a_virtualenv_that_is_not_there_is_named(host: language_pb2_grpc.Languag
     assert str(refused.value.details()).endswith(
         f"the project file's virtualenv 'venv' has no {tmp_path}/venv/bin/python: create it first"
     )
+
+
+def test_it_ends_with_an_engine_that_is_gone() -> None:
+    with subprocess.Popen(["sh", "-c", '"$@" & wait', "sh", *HOST], stdout=subprocess.PIPE, text=True) as engine:
+        assert engine.stdout
+        assert int(engine.stdout.readline())
+        engine.kill()
+        # the pipe's other end is the host's and its program's alone now
+        assert engine.communicate(timeout=10)[0] == ""
 
 
 def test_the_official_tools_or_ours_are_on_the_path(variables: dict[str, str]) -> None:
