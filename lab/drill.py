@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -186,12 +188,13 @@ def start_router() -> None:
 @contextlib.contextmanager
 def clients() -> Iterator[dict[str, dict[str, str]]]:
     """A VM at each site, beside the site's Linux VM and like it, for as long as a with block lasts."""
-    made = {site: inside(partial(make_client, site)) for site in (LOST, SURVIVOR)}
-    try:
-        yield made
-    finally:
-        for site in made:
-            inside(partial(remove_client, site))
+    sites = (LOST, SURVIVOR)
+    with ThreadPoolExecutor() as pool:
+        try:
+            made = pool.map(lambda site: inside(partial(make_client, site)), sites)
+            yield dict(zip(sites, made, strict=True))
+        finally:
+            list(pool.map(lambda site: inside(partial(remove_client, site)), sites))
 
 
 def client_name(site: str) -> str:
@@ -209,16 +212,15 @@ def make_client(site: str) -> dict[str, str]:
         port = cloud.network.create_port(
             name=client_name(site), network_id=like.network_id, security_group_ids=like.security_group_ids
         )
-        cloud.create_server(
-            client_name(site),
-            image=cloud.image.find_image("linux", ignore_missing=False).id,
-            flavor=cloud.compute.find_flavor("linux", ignore_missing=False).id,
+        server = cloud.compute.create_server(
+            name=client_name(site),
+            image_id=cloud.image.find_image("linux", ignore_missing=False).id,
+            flavor_id=cloud.compute.find_flavor("linux", ignore_missing=False).id,
             key_name=model.key_name,
-            nics=[{"port-id": port.id}],
-            userdata=linux_user_data(key.export_private_key().decode(), public),
-            auto_ip=False,
-            wait=True,
+            networks=[{"port": port.id}],
+            user_data=b64encode(linux_user_data(key.export_private_key().decode(), public).encode()).decode(),
         )
+        cloud.compute.wait_for_server(server, wait=120)
         return {"linuxAddress": port.fixed_ips[0]["ip_address"], "linuxHostKey": public}
 
 
