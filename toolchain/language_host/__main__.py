@@ -13,10 +13,13 @@ from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2
+
+import toolchain.protocol  # noqa: F401 - before Pulumi's modules
+
+# isort: split
 from pulumi.runtime.proto import language_pb2 as pb
 from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 
-import toolchain.protocol  # noqa: F401 - before Pulumi's modules
 from toolchain.language_host.program import REPORTED
 from toolchain.launch import module_arguments
 from toolchain.serving import serve
