@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview shell destroy drill down lab status diagram test test-fast lint lock toolchain packages
+.PHONY: help up preview shell destroy drill down lab lab-status status diagram test test-fast lint lock toolchain packages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,8 +29,11 @@ lab: packages ## build all, and start the two clouds alone
 	@$(PYTHON) -m lab build
 	@$(PYTHON) -m lab up
 
-status: packages ## the clouds' services and memory
+lab-status: packages ## the clouds' services and memory
 	@$(PYTHON) -m lab status
+
+status: packages ## do the stack's links carry traffic, and why not?
+	@$(PYTHON) -m lab.demo status
 
 diagram: packages ## draw the lab's stack, or STACK=…, as <stack>.svg
 	@$(PYTHON) -m health.diagram $(if $(STACK),--stack '$(STACK)',--lab)

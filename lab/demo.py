@@ -1,4 +1,4 @@
-"""`python -m lab.demo up|preview|destroy|shell`: the stack tokyo-osaka on the lab's two clouds, as `make` calls it."""
+"""`python -m lab.demo up|preview|status|destroy|shell`: the stack tokyo-osaka on the two clouds, as `make` calls it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def print_budget(budget: dict[str, float], events: Path) -> None:
 def main() -> int:
     """Run one command; 1 when it failed."""
     parser = argparse.ArgumentParser(prog="lab.demo", description=__doc__)
-    parser.add_argument("command", choices=["up", "preview", "destroy", "shell"])
+    parser.add_argument("command", choices=["up", "preview", "status", "destroy", "shell"])
     parser.add_argument("--since", type=float, default=time.time(), help="Unix time of the start, for the time budget")
     options = parser.parse_args()
     try:
@@ -66,6 +66,8 @@ def main() -> int:
                 up(options.since)
             case "preview":
                 stack.pulumi(stack.prepare(), "preview", "--diff")
+            case "status":
+                return control.execute([sys.executable, "-m", "health"], stack.prepare())
             case "destroy":
                 with locked(state("stack.lock")):
                     stack.pulumi(stack.prepare(), "destroy", "--yes", "--skip-preview")
