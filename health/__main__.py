@@ -50,7 +50,8 @@ def main() -> int:
     if options.json:
         print(report.json())
     else:
-        report.print(Console())
+        # a pipe has no width
+        report.print(Console(width=None if sys.stdout.isatty() else 120))
     return 1 if report.found else 0
 
 

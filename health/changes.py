@@ -10,6 +10,8 @@ from health.causes import Cause, Layer
 from health.facts import End, Router, Tunnel
 from vyos_provider.lines import Line, Part, difference, hidden, is_secret
 
+#: lines that a finding shows
+SHOWN = 8
 #: what the lines of a path are for: the cause, and the layer from which on their difference explains a failure
 KINDS = (
     (r"interfaces tunnel \S+ (description|ip adjust-mss|mtu)", Cause.TUNNEL_CHANGED, Layer.PATH),
@@ -30,23 +32,24 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Change:
-    """The differences of one kind, as a preview shows them."""
+    """What differs in a part, as a preview shows it: named after the lowest layer that has a name of its own."""
 
     cause: Cause
     layer: Layer
     shown: tuple[str, ...]
 
 
-def changes(active: Iterable[Line], part: Part) -> Iterator[Change]:
-    """The differences by their kinds. Keys are left out: their digests are compared."""
+def change(active: Iterable[Line], part: Part) -> Change | None:
+    """How the router's lines differ from a part's. Keys are left out: their digests are compared."""
     applied = Part(tuple(line for line in part.lines if not is_secret(line)), part.nodes)
     found = difference([line for line in active if not is_secret(line)], applied)
-    lines = [*(("-", line) for line in found.surplus), *(("+", line) for line in found.missing)]
-    by_kind: dict[tuple[Cause, Layer], list[str]] = {}
-    for sign, line in lines:
-        by_kind.setdefault(kind(line), []).append(f"{sign} {hidden(line)}")
-    for (cause, layer), shown in by_kind.items():
-        yield Change(cause, layer, tuple(shown))
+    if not found:
+        return None
+    kinds = [kind(line) for line in (*found.surplus, *found.missing)]
+    cause, _ = min(kinds, key=lambda one: (one[0] is Cause.CHANGED_BY_HAND, one[1]))
+    shown = found.shown()
+    more = [f"and {len(shown) - SHOWN} lines more"] if len(shown) > SHOWN else []
+    return Change(cause, min(layer for _, layer in kinds), (*shown[:SHOWN], *more))
 
 
 def kind(line: Line) -> tuple[Cause, Layer]:

@@ -18,7 +18,7 @@ from vyos_provider.lines import SECRET_LEAVES, parse
 from vyos_provider.ssh import SHOW, Access, RouterError, WrongHostKey, connect, run
 
 #: seconds in which a machine has to let this one in, and for its script
-PATIENCE, SCRIPT_SECONDS = 6.0, 40.0
+PATIENCE, SCRIPT_SECONDS = 5.0, 40.0
 #: bytes between which the largest packet is searched: every host takes 576, and Ethernet carries no more than 1500
 SMALLEST, LARGEST = 576, 1500
 TEMPLATES = jinja2.Environment(

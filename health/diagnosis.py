@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from health.causes import ABOUT, Cause, Layer
-from health.changes import changes, own_drops, tunnel_differs
+from health.changes import change, own_drops, tunnel_differs
 from health.facts import Cloud, End, Link, Linux, NameAnswer, Route, Router, Silent, SiteFacts, Stack
 
 #: seconds that a clock may be off; from so many on a server refuses a signed update (RFC 8945's fudge)
@@ -122,21 +122,17 @@ def seen_by_peers(site: str, facts: Facts, links: list[Link]) -> tuple[list[str]
 def configurations(stack: Stack, facts: Facts, links: list[Link]) -> Iterator[Finding]:
     """Where routers differ from what was applied, and where two ends have different keys."""
     for name, site in facts.items():
-        if isinstance(site.router, Router):
-            for change in changes(site.router.lines, stack.sites[name].base):
-                yield Finding(change.cause, change.shown, name, layer=change.layer)
+        if isinstance(site.router, Router) and (changed := change(site.router.lines, stack.sites[name].base)):
+            yield Finding(changed.cause, changed.shown, name, layer=changed.layer)
     for link in links:
         digests = []
         for end, _, router in routers(link, facts):
-            changed = list(changes(router.lines, end.part))
-            for change in changed:
-                yield Finding(change.cause, change.shown, end.site, link.name, change.layer)
+            changed = change(router.lines, end.part)
+            if changed:
+                yield Finding(changed.cause, changed.shown, end.site, link.name, changed.layer)
             # a difference of the lines shows in the system too
-            differs = () if any(one.cause is Cause.TUNNEL_CHANGED for one in changed) else tunnel_differs(
-                end, router.tunnels.get(end.interface)
-            )  # fmt: skip
-            if shown := tuple(differs):
-                yield Finding(Cause.TUNNEL_CHANGED, shown, end.site, link.name)
+            elif differs := tuple(tunnel_differs(end, router.tunnels.get(end.interface))):
+                yield Finding(Cause.TUNNEL_CHANGED, differs, end.site, link.name)
             digests.append(router.key_digests.get(link.name))
         if len(digests) == 2 and digests[0] != digests[1]:
             missing = "one of the routers has none" if None in digests else "the SHA-256 sums of the active keys differ"
@@ -211,8 +207,8 @@ def esp(stack: Stack, link: Link, facts: Facts, found: list[Finding]) -> Iterato
     if explained(found, link, Layer.ESP):
         return
     ends = list(routers(link, facts))
-    children = {end.site: router.child(link.name) for end, _, router in ends}
-    if lacking := [site for site, child in children.items() if child is None]:
+    children = {end.site: router.children(link.name) for end, _, router in ends}
+    if lacking := [site for site, pairs in children.items() if not pairs]:
         evidence = tuple(f"{site}: IKE is established, no ESP pair is installed" for site in lacking)
         log, cause = noted(link, facts), Cause.ESP_DOWN
         if any("TS_UNACCEPTABLE" in line for line in log):
@@ -224,9 +220,8 @@ def esp(stack: Stack, link: Link, facts: Facts, found: list[Finding]) -> Iterato
     pings = [router.lan_pings[link.name] for _, _, router in ends if link.name in router.lan_pings]
     if pings and not any(ping.received for ping in pings):
         counters = tuple(
-            f"{site}: {child.packets_out} packets out, {child.packets_in} in"
-            for site, child in children.items()
-            if child
+            f"{site}: {sum(one.packets_out for one in pairs)} packets out, {sum(one.packets_in for one in pairs)} in"
+            for site, pairs in children.items()
         )
         causes = list(drops(stack, link, facts, "input", Layer.ESP))
         yield from (causes or [Finding(Cause.STALE_IKE, counters, link=link.name)])

@@ -156,16 +156,10 @@ class Router:
         own = [one for one in self.associations if one.name == link]
         return next((one for one in own if one.state == "ESTABLISHED"), own[0] if own else None)
 
-    def child(self, link: str) -> ChildSa | None:
-        """The link's newest installed ESP pair."""
-        own = [
-            child
-            for one in self.associations
-            if one.name == link
-            for child in one.children
-            if child.state == "INSTALLED"
-        ]
-        return min(own, key=lambda child: child.age or 0, default=None)
+    def children(self, link: str) -> list[ChildSa]:
+        """The link's installed ESP pairs, the newest first; both ends' start at once may leave some."""
+        own = [child for one in self.associations if one.name == link for child in one.children]
+        return sorted((child for child in own if child.state == "INSTALLED"), key=lambda child: child.age or 0)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ def end_state(link: Link, end: End, peer: End, facts: Facts) -> EndState:
     router = about.router if about and isinstance(about.router, Router) else None
     linux = about.linux if about and isinstance(about.linux, Linux) else None
     ike = router.association(link.name) if router else None
-    esp = router.child(link.name) if router else None
+    children = router.children(link.name) if router else []
+    esp = children[0] if children else None
     tunnel = router.tunnel_pings.get(link.name) if router else None
     ping = linux.pings.get(peer.site) if linux else None
     return EndState(
@@ -93,8 +94,8 @@ def end_state(link: Link, end: End, peer: End, facts: Facts) -> EndState:
         ike_rekey_in=ike.rekey_in if ike else None,
         esp_age=esp.age if esp else None,
         esp_rekey_in=esp.rekey_in if esp else None,
-        packets_in=esp.packets_in if esp else None,
-        packets_out=esp.packets_out if esp else None,
+        packets_in=sum(child.packets_in for child in children) if esp else None,
+        packets_out=sum(child.packets_out for child in children) if esp else None,
         loss=ping.loss if ping else None,
         milliseconds=ping.milliseconds if ping else None,
         mtu=linux.mtus.get(peer.site) if linux else None,
@@ -160,23 +161,19 @@ class Report:
 
     def link_table(self) -> Table:
         """A row for each end of each link."""
-        table = Table(
-            "link", "", "tunnel", "IKE", "rekeys in", "ESP", "rekeys in", "packets in, out", "loss", "ms", "MTU"
-        )
+        table = Table("link", "state", "tunnel", "IKE", "ESP", "packets out, in", "pings", "MTU")
         for link in self.links:
             colour = {"up": "green", "down": "red", "impaired": "yellow"}.get(link.state, "dim")
             for number, end in enumerate(link.ends):
+                tunnel = None if end.tunnel is None else "up" if end.tunnel else "[red]down[/red]"
                 table.add_row(
-                    f"{link.name} [{colour}]{link.state}[/{colour}]" if number == 0 else "",
                     f"{end.site} → {end.peer}",
-                    shown(None if end.tunnel is None else "up" if end.tunnel else "down"),
-                    state_and_age(end.ike, "ESTABLISHED", end.ike_age),
-                    duration(end.ike_rekey_in),
-                    state_and_age(end.esp, "INSTALLED", end.esp_age),
-                    duration(end.esp_rekey_in),
-                    shown(None if end.packets_in is None else f"{end.packets_in}, {end.packets_out}"),
-                    shown(None if end.loss is None else f"{end.loss:.0%}"),
-                    shown(None if end.milliseconds is None else f"{end.milliseconds:.1f}"),
+                    f"[{colour}]{link.state}[/{colour}]" if number == 0 else "",
+                    shown(tunnel),
+                    association(end.ike, "ESTABLISHED", end.ike_age, end.ike_rekey_in),
+                    association(end.esp, "INSTALLED", end.esp_age, end.esp_rekey_in),
+                    shown(None if end.packets_out is None else f"{end.packets_out}, {end.packets_in}"),
+                    pings(end),
                     shown(None if end.mtu is None else f"{end.mtu} of {link.mtu}"),
                 )
             table.add_section()
@@ -197,15 +194,26 @@ def shown(value: object, none: str = "-") -> str:
     return none if value is None else str(value)
 
 
-def state_and_age(state: str | None, good: str, age: int | None) -> str:
-    """The age of what is as it should be, else its state."""
-    return f"up {duration(age)}" if state == good else shown(state)
+def association(state: str | None, good: str, age: int | None, rekey_in: int | None) -> str:
+    """The age of what is as it should be, and when it gets new keys; else its state."""
+    if state != good:
+        return shown(state)
+    return duration(age) + (f", anew in {duration(rekey_in)}" if rekey_in is not None else "")
+
+
+def pings(end: EndState) -> str:
+    """Loss and round-trip time between the Linux VMs."""
+    if end.loss is None:
+        return "-"
+    lost = f"{end.loss:.0%} lost"
+    return lost if end.milliseconds is None else f"{lost}, {end.milliseconds:.1f} ms"
 
 
 def duration(seconds: int | None) -> str:
-    """Minutes and seconds, or hours and minutes."""
+    """Seconds, minutes or hours, in two units."""
     if seconds is None:
         return "-"
-    sign, seconds = "-" if seconds < 0 else "", abs(seconds)
     minutes, rest = divmod(seconds, 60)
-    return f"{sign}{minutes // 60}:{minutes % 60:02} h" if minutes >= 60 else f"{sign}{minutes}:{rest:02}"
+    if minutes < 1:
+        return f"{seconds} s"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
