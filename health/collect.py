@@ -115,12 +115,12 @@ async def ask_linux(jump: asyncssh.SSHClientConnection, name: str, links: list[L
         return connection
     try:
         said = await answer(connection, linux_script(name, links, known.stack))
-        return said if isinstance(said, Silent) else linux_facts(*said, known.stack)
+        return said if isinstance(said, Silent) else linux_facts(*said)
     finally:
         connection.close()
 
 
-def linux_facts(parts: Mapping[str, str], clock: float, stack: Stack) -> Linux:
+def linux_facts(parts: Mapping[str, str], clock: float) -> Linux:
     return Linux(
         clock=clock,
         routes={site: texts.route(text) for site, text in texts.below(parts, "route").items()},

@@ -161,7 +161,9 @@ class Report:
 
     def link_table(self) -> Table:
         """A row for each end of each link."""
-        table = Table("link", "state", "tunnel", "IKE", "ESP", "packets out, in", "pings", "MTU")
+        table = Table(
+            "link", "state", "tunnel", "IKE age,\nrekeys in", "ESP age,\nrekeys in", "packets\nout, in", "pings", "MTU"
+        )
         for link in self.links:
             colour = {"up": "green", "down": "red", "impaired": "yellow"}.get(link.state, "dim")
             for number, end in enumerate(link.ends):
@@ -198,7 +200,7 @@ def association(state: str | None, good: str, age: int | None, rekey_in: int | N
     """The age of what is as it should be, and when it gets new keys; else its state."""
     if state != good:
         return shown(state)
-    return duration(age) + (f", anew in {duration(rekey_in)}" if rekey_in is not None else "")
+    return duration(age) + (f", {duration(rekey_in)}" if rekey_in is not None else "")
 
 
 def pings(end: EndState) -> str:
@@ -210,10 +212,9 @@ def pings(end: EndState) -> str:
 
 
 def duration(seconds: int | None) -> str:
-    """Seconds, minutes or hours, in two units."""
+    """Seconds, minutes or hours."""
     if seconds is None:
         return "-"
-    minutes, rest = divmod(seconds, 60)
-    if minutes < 1:
+    if seconds < 120:
         return f"{seconds} s"
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -89,10 +89,12 @@ class Resource(Model):
 
 async def read() -> Known:
     """Ask Pulumi about the stack that is selected here; NotReadable when it has none, or one without sites."""
-    outputs, export = await asyncio.gather(
-        pulumi("stack", "output", "--json", "--show-secrets"), pulumi("stack", "export")
-    )
-    return known(outputs, export)
+    commands = ("output", "--json", "--show-secrets"), ("export",)
+    answers = await asyncio.gather(*(pulumi("stack", *words) for words in commands), return_exceptions=True)
+    for answer in answers:  # both have ended by now, whichever has failed
+        if isinstance(answer, BaseException):
+            raise answer
+    return known(*answers)
 
 
 async def pulumi(*arguments: str) -> Any:
