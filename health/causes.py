@@ -102,7 +102,7 @@ ABOUT = {
     ),
     Cause.IPIP_LOST: About(
         Layer.TUNNEL,
-        "Both routers and both security groups are as they should be, and IPIP does not arrive.",
+        "IPIP does not arrive, though the routers and, as far as they could be asked, the security groups let it through.",
         "The provider between the sites must carry IP protocol 4. After a first `up`: wait ten minutes.",
         ask_cloud=True,
     ),
@@ -160,7 +160,7 @@ ABOUT = {
     ),
     Cause.LAN_LOST: About(
         Layer.LAN,
-        "IPsec carries packets between the routers, and the cloud is as it should be, but the Linux VMs get none.",
+        "IPsec carries packets between the routers, but the Linux VMs get none, and the clouds do not tell why.",
         "Look for a firewall in the VM, or another machine with its address.",
         ask_cloud=True,
     ),

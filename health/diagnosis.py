@@ -90,8 +90,10 @@ def machines(stack: Stack, facts: Facts, links: list[Link]) -> Iterator[Finding]
         router, linux, cloud = site.router, site.linux, site.cloud
         texts = [one.text for one in (router, linux) if isinstance(one, Silent)]
         if cloud and cloud.error:
-            yield Finding(Cause.CLOUD_UNREACHABLE, (cloud.error, *texts), name)
-            if isinstance(router, Silent) and router.why == "unreachable":
+            gone = isinstance(router, Silent) and router.why == "unreachable"
+            # a cloud that only gives no answer stops no packets
+            yield Finding(Cause.CLOUD_UNREACHABLE, (cloud.error, *texts), name, layer=None if gone else Layer.NOTHING)
+            if gone:
                 continue
         if isinstance(router, Silent):
             if router.why == "host key":
@@ -150,13 +152,28 @@ def clocks(facts: Facts) -> Iterator[Finding]:
 def ipip(stack: Stack, link: Link, facts: Facts, found: list[Finding]) -> Iterator[Finding]:
     """Do the routers answer each other in the tunnel?"""
     asked = [(end, peer, router) for end, peer, router in routers(link, facts) if link.name in router.tunnel_pings]
-    if not asked or any(router.tunnel_pings[link.name].received for _, _, router in asked):
+    if not asked or any(router.tunnel_pings[link.name].received for _, _, router in asked) or carries(link, facts):
         return
     if explained(found, link, Layer.TUNNEL):
         return
     silence = tuple(f"{peer.tunnel_address} does not answer {end.site}'s router" for end, peer, _ in asked)
-    causes = [*ipip_groups(stack, link, facts), *drops(stack, link, facts, "input", Layer.TUNNEL)]
-    yield from (causes or [Finding(Cause.IPIP_LOST, silence, link=link.name)])
+    yield from (
+        list(ipip_groups(stack, link, facts))
+        or list(drops(stack, link, facts, "input", Layer.TUNNEL))
+        or [Finding(Cause.IPIP_LOST, (*silence, *unasked(link, facts)), link=link.name)]
+    )
+
+
+def carries(link: Link, facts: Facts) -> bool:
+    """Whether a Linux VM got an answer from the other one."""
+    linux = [(facts[end.site].linux, peer.site) for end, peer in link.directions()]
+    return any(isinstance(one, Linux) and peer in one.pings and one.pings[peer].received for one, peer in linux)
+
+
+def unasked(link: Link, facts: Facts) -> tuple[str, ...]:
+    """What is not known, since a cloud did not answer."""
+    silent = [site for site in sorted(link.sites) if (cloud := facts[site].cloud) and cloud.error]
+    return tuple(f"what the cloud of {site} lets through is not known: it does not answer" for site in silent)
 
 
 def ipip_groups(stack: Stack, link: Link, facts: Facts) -> Iterator[Finding]:
@@ -218,7 +235,7 @@ def esp(stack: Stack, link: Link, facts: Facts, found: list[Finding]) -> Iterato
         yield Finding(cause, (*evidence, *log), link=link.name)
         return
     pings = [router.lan_pings[link.name] for _, _, router in ends if link.name in router.lan_pings]
-    if pings and not any(ping.received for ping in pings):
+    if pings and not any(ping.received for ping in pings) and not carries(link, facts):
         counters = tuple(
             f"{site}: {sum(one.packets_out for one in pairs)} packets out, {sum(one.packets_in for one in pairs)} in"
             for site, pairs in children.items()
@@ -247,8 +264,11 @@ def lan(stack: Stack, link: Link, facts: Facts, found: list[Finding]) -> Iterato
     for end, peer in link.directions():
         causes += no_route(stack, link, end.site, peer.site, facts)
         causes += admitted(stack, link, end.site, peer.site, facts)
-    causes += drops(stack, link, facts, "forward", Layer.LAN)
-    yield from (causes or [Finding(Cause.LAN_LOST, silence, link=link.name)])
+    yield from (
+        causes
+        or list(drops(stack, link, facts, "forward", Layer.LAN))
+        or [Finding(Cause.LAN_LOST, (*silence, *unasked(link, facts)), link=link.name)]
+    )
 
 
 def no_route(stack: Stack, link: Link, site: str, peer: str, facts: Facts) -> Iterator[Finding]:

@@ -189,6 +189,20 @@ def test_a_router_that_is_gone_is_one_cause_for_all_its_links() -> None:
     assert named(sound) == [(Cause.PEER_UNREACHABLE, "osaka")]
 
 
+def test_a_cloud_that_only_gives_no_answer_does_not_hide_why_the_link_is_down(sound: Sound) -> None:
+    sound.break_link(LINK, "tunnel")
+    sound.cloud("tokyo")
+    sound.spoil("osaka", cloud=Cloud(error="osaka: no answer"))
+    assert named(sound) == [(Cause.IPIP_LOST, WHOLE_LINK), (Cause.CLOUD_UNREACHABLE, "osaka")]
+    assert "what the cloud of osaka lets through is not known" in str(diagnose(sound.stack, sound.facts)[0].evidence)
+
+
+def test_pings_that_only_the_routers_do_not_answer_are_no_failure(sound: Sound) -> None:
+    for name in ("tokyo", "osaka"):
+        sound.spoil_router(name, tunnel_pings={LINK: NONE}, lan_pings={LINK: NONE})
+    assert named(sound) == []
+
+
 def test_a_harmless_change_does_not_hide_why_the_link_is_down(sound: Sound) -> None:
     sound.change("osaka", without="interfaces tunnel tun1 description")
     sound.break_link(LINK, "tunnel")
