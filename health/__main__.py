@@ -13,7 +13,8 @@ import sys
 from rich.console import Console
 
 from health import collect
-from health.diagnosis import Finding, ask_clouds, diagnose
+from health.diagnosis import ask_clouds, diagnose
+from health.findings import Finding
 from health.report import Report, link_states
 from health.stack import Known, NotReadable, read
 

@@ -102,7 +102,7 @@ ABOUT = {
     ),
     Cause.IPIP_LOST: About(
         Layer.TUNNEL,
-        "IPIP does not arrive, though the routers and, as far as they could be asked, the security groups let it through.",
+        "IPIP does not arrive, though the routers and (as far as these were asked) the security groups let it in.",
         "The provider between the sites must carry IP protocol 4. After a first `up`: wait ten minutes.",
         ask_cloud=True,
     ),

@@ -13,8 +13,8 @@ from rich.padding import Padding
 from rich.table import Table
 
 from health.causes import ABOUT
-from health.diagnosis import Facts, Finding
 from health.facts import End, Link, Linux, Router, Stack
+from health.findings import Facts, Finding
 
 
 @dataclass(frozen=True, kw_only=True)
