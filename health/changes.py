@@ -25,6 +25,7 @@ KINDS = (
     (r"vpn ipsec ike-group", Cause.PROPOSALS_DIFFER, Layer.IKE),
     (r"vpn ipsec esp-group", Cause.PROPOSALS_DIFFER, Layer.ESP),
     (r"vpn ipsec site-to-site peer \S+ tunnel \d+ (local|remote)", Cause.SELECTORS_DIFFER, Layer.ESP),
+    (r"protocols static route|interfaces dummy", Cause.CHANGED_BY_HAND, Layer.ESP),
     (r"vpn ipsec", Cause.CHANGED_BY_HAND, Layer.IKE),
     (r"", Cause.CHANGED_BY_HAND, Layer.NOTHING),
 )

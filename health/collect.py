@@ -21,8 +21,6 @@ from vyos_provider.ssh import SHOW, Access, RouterError, WrongHostKey, connect, 
 PATIENCE, SCRIPT_SECONDS = 5.0, 40.0
 #: bytes between which the largest packet is searched: every host takes 576, and Ethernet carries no more than 1500
 SMALLEST, LARGEST = 576, 1500
-#: the routing table in which strongSwan has its routes
-IPSEC_TABLE = 220
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "scripts"),
     undefined=jinja2.StrictUndefined,
@@ -102,7 +100,6 @@ def router_facts(parts: Mapping[str, str], clock: float) -> Router:
         key_digests={line.split()[0]: line.split()[1] for line in parts.get("digests", "").splitlines()},
         tunnels=texts.tunnels(parts.get("tunnels", "")),
         associations=texts.associations(parts.get("associations", "")),
-        ipsec_routes=texts.destinations(parts.get("routes", "")),
         log=tuple(parts.get("log", "").splitlines()),
         tunnel_pings={name: texts.ping(text) for name, text in texts.below(parts, "tunnel").items()},
         lan_pings={name: texts.ping(text) for name, text in texts.below(parts, "lan").items()},
@@ -144,7 +141,7 @@ def router_script(name: str, links: list[Link], stack: Stack) -> str:
                     {"kind": kind, "link": link.name, "name": f"{kind}-{link.name}", "source": source, "target": target}
                     for kind, (source, target) in addresses.items()
                 ]
-    return script("router.sh.j2", pings=pings, show=SHOW, secret_leaves=sorted(SECRET_LEAVES), ipsec_table=IPSEC_TABLE)
+    return script("router.sh.j2", pings=pings, show=SHOW, secret_leaves=sorted(SECRET_LEAVES))
 
 
 def linux_script(name: str, links: list[Link], stack: Stack) -> str:

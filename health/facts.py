@@ -146,8 +146,6 @@ class Router:
     key_digests: Mapping[str, str] = field(default_factory=dict, repr=False)
     tunnels: Mapping[str, Tunnel] = field(default_factory=dict)
     associations: tuple[IkeSa, ...] = ()
-    #: prefixes that strongSwan has routes to
-    ipsec_routes: frozenset[str] = frozenset()
     #: what charon noted lately of IKE's failures, the last at the end
     log: tuple[str, ...] = ()
     tunnel_pings: Mapping[str, Ping] = field(default_factory=dict)

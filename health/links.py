@@ -107,13 +107,8 @@ def esp(stack: Stack, link: Link, facts: Facts, found: list[Finding]) -> Iterato
             f"{site}: {sum(one.packets_out for one in pairs)} packets out, {sum(one.packets_in for one in pairs)} in"
             for site, pairs in children.items()
         )
-        routeless = tuple(
-            f"{end.site}: strongSwan has no route to {lan}"
-            for end, peer, router in ends
-            if (lan := stack.sites[peer.site].lan) not in router.ipsec_routes
-        )
         causes = list(drops(stack, link, facts, "input", Layer.ESP))
-        yield from (causes or [Finding(Cause.STALE_IKE, (*counters, *routeless), link=link.name)])
+        yield from (causes or [Finding(Cause.STALE_IKE, counters, link=link.name)])
 
 
 def lan(stack: Stack, link: Link, facts: Facts, found: list[Finding]) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ class LinkState:
     """A link, from both ends."""
 
     name: str
-    state: Literal["up", "impaired", "down", "lost", "unknown"]
+    state: Literal["up", "degraded", "down", "lost", "unknown"]
     ends: tuple[EndState, EndState]
     #: bytes that a packet between the LANs should be able to have
     mtu: int
@@ -54,7 +54,7 @@ class LinkState:
 
 
 def link_states(stack: Stack, facts: Facts, found: Sequence[Finding]) -> tuple[LinkState, ...]:
-    """Every link's state. "impaired": packets pass both ways, but something was found."""
+    """Every link's state. "degraded": packets pass both ways, but something was found."""
     return tuple(link_state(link, stack, facts, found) for link in stack.links)
 
 
@@ -62,7 +62,7 @@ def link_state(link: Link, stack: Stack, facts: Facts, found: Sequence[Finding])
     first, second = (end_state(link, end, peer, facts) for end, peer in link.directions())
     own = [one for one in found if one.link == link.name or (not one.link and one.site in link.sites)]
     passed = [end.loss < 1 for end in (first, second) if end.loss is not None]
-    state: Literal["up", "impaired", "down", "lost", "unknown"]
+    state: Literal["up", "degraded", "down", "lost", "unknown"]
     if stack.is_lost(link):
         state = "lost"
     elif False in passed or False in (first.tunnel, second.tunnel):
@@ -70,7 +70,7 @@ def link_state(link: Link, stack: Stack, facts: Facts, found: Sequence[Finding])
     elif not passed:
         state = "unknown"
     else:
-        state = "impaired" if own else "up"
+        state = "degraded" if own else "up"
     causes = tuple(dict.fromkeys(one.cause.value for one in own))
     return LinkState(name=link.name, state=state, ends=(first, second), mtu=link.mtu, causes=causes)
 
@@ -165,7 +165,7 @@ class Report:
             "link", "state", "tunnel", "IKE age,\nrekeys in", "ESP age,\nrekeys in", "packets\nout, in", "pings", "MTU"
         )
         for link in self.links:
-            colour = {"up": "green", "down": "red", "impaired": "yellow"}.get(link.state, "dim")
+            colour = {"up": "green", "down": "red", "degraded": "yellow"}.get(link.state, "dim")
             for number, end in enumerate(link.ends):
                 tunnel = None if end.tunnel is None else "up" if end.tunnel else "[red]down[/red]"
                 table.add_row(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from health.facts import NOTHING, Dns, End, Link, Site, Stack
+from toolchain.build import BuildFailed
+from toolchain.environment import environment
 from vyos_provider.lines import Part, parse
 from vyos_provider.ssh import Access
 
@@ -88,23 +91,29 @@ class Resource(Model):
 
 
 async def read() -> Known:
-    """Ask Pulumi about the stack that is selected here; NotReadable when it has none, or one without sites."""
+    """Ask Pulumi about the stack that is selected here; NotReadable when there is none, or it is not whole."""
+    try:
+        inside = {**os.environ, **environment()}
+    except BuildFailed as error:
+        raise NotReadable(str(error)) from None
     commands = ("output", "--json", "--show-secrets"), ("export",)
-    answers = await asyncio.gather(*(pulumi("stack", *words) for words in commands), return_exceptions=True)
+    answers = await asyncio.gather(*(pulumi(inside, "stack", *words) for words in commands), return_exceptions=True)
     for answer in answers:  # both have ended by now, whichever has failed
         if isinstance(answer, BaseException):
             raise answer
     return known(*answers)
 
 
-async def pulumi(*arguments: str) -> Any:
+async def pulumi(inside: dict[str, str], *arguments: str) -> Any:
     """The JSON that one of Pulumi's commands prints."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            "pulumi", "--non-interactive", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-    except FileNotFoundError:
-        raise NotReadable("there is no `pulumi` on PATH") from None
+    process = await asyncio.create_subprocess_exec(
+        "pulumi",
+        "--non-interactive",
+        *arguments,
+        env=inside,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     printed, said = await process.communicate()
     if process.returncode:
         raise NotReadable(f"pulumi {' '.join(arguments[:2])}: {said.decode(errors='replace').strip()}")

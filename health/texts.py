@@ -158,17 +158,8 @@ def tunnels(text: str) -> dict[str, Tunnel]:
 
 
 class Way(Foreign):
-    dst: str = ""
     gateway: str = ""
     dev: str = ""
-
-
-def destinations(text: str) -> frozenset[str]:
-    """`ip -j route show`: the prefixes. Nothing is printed for a table that is not there."""
-    try:
-        return frozenset(way.dst for way in TypeAdapter(list[Way]).validate_json(text or "[]"))
-    except ValidationError as error:
-        raise Garbled(f"ip route: {error}") from error
 
 
 def route(text: str) -> Route:

@@ -95,15 +95,11 @@ def test_routes() -> None:
     assert texts.route(f"{refusal}\n") == Route("", refusal)
     on_link = '[{"dst":"192.168.20.245","dev":"eth0","prefsrc":"192.168.10.123","flags":[],"cache":[]}]'
     assert texts.route(on_link) == Route("", "no gateway, on eth0")
-    assert texts.destinations('[{"dst":"192.168.20.0/24","dev":"tun2","protocol":"static"}]') == {"192.168.20.0/24"}
-    assert texts.destinations("") == frozenset()
 
 
-@pytest.mark.parametrize("read", [texts.tunnels, texts.destinations])
-def test_what_is_no_json_is_not_taken_for_nothing(read: object) -> None:
-    assert callable(read)
-    with pytest.raises(texts.Garbled, match=r"^ip "):
-        read("Object")
+def test_what_is_no_json_is_not_taken_for_nothing() -> None:
+    with pytest.raises(texts.Garbled, match=r"^ip address: "):
+        texts.tunnels("Object")
 
 
 #: a server of the zone vpn.internal, asked for SOA and NS
