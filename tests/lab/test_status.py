@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import re
 import subprocess
@@ -15,6 +16,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from health.__main__ import look
+from health.facts import Dns
 from health.report import Report
 from health.stack import Known, known
 from lab.machines import Machines
@@ -336,6 +338,53 @@ def what_breaks_nothing(lab: Lab) -> Iterator[None]:
         yield
 
 
+KNOT = """
+server:
+  rundir: /tmp/test-status
+  listen: {address}@53
+database:
+  storage: /tmp/test-status
+zone:
+- domain: test.internal
+  file: /tmp/test-status/zone
+"""
+ZONE = """
+@ 60 SOA tokyo.test.internal. hostmaster.test.internal. {serial} 60 30 86400 60
+@ 60 NS tokyo.test.internal.
+@ 60 NS osaka.test.internal.
+tokyo 60 A {tokyo}
+osaka 60 A {osaka}
+"""
+
+
+def name_servers(serials: dict[str, int], command: str = "true") -> Trouble:
+    """A zone's servers on both Linux VMs, with these serials; then a command on Osaka's."""
+
+    @trouble
+    def change(lab: Lab) -> Iterator[None]:
+        servers = {site: lab.outputs["sites"][site]["linuxAddress"] for site in serials}
+        start = "mkdir -p /tmp/test-status && cd /tmp/test-status && {} && sudo knotd -c /tmp/test-status/knot.conf -d"
+        for site, serial in serials.items():
+            files = {"knot.conf": KNOT.format(address=servers[site]), "zone": ZONE.format(serial=serial, **servers)}
+            lab.machines.run(
+                site,
+                "linux",
+                start.format(" && ".join(f"cat > {name} <<'END'\n{text}\nEND\ntrue" for name, text in files.items())),
+            )
+        sound = lab.known
+        dns = Dns(domain="test.internal", primary="tokyo", servers=servers)
+        lab.known = dataclasses.replace(sound, stack=dataclasses.replace(sound.stack, dns=dns))
+        try:
+            lab.linux(command)
+            yield
+        finally:
+            lab.known = sound
+            for site in serials:
+                lab.linux("sh -c 'kill -KILL $(cat /tmp/test-status/knot.pid); rm -r /tmp/test-status'", site)
+
+    return change
+
+
 AT_OSAKA, WHOLE_LINK = f"link {LINK} at osaka", f"link {LINK}"
 CASES: list[tuple[Trouble, list[tuple[str, str]]]] = [
     (what_breaks_nothing,
@@ -352,6 +401,8 @@ CASES: list[tuple[Trouble, list[tuple[str, str]]]] = [
     (site_gone, [("cloud API unreachable", "osaka")]),
     (provider_drops_ipip, [("IPIP lost on the way", WHOLE_LINK)]),
     (other_group("eth0", "tcp", "udp"), [("IPIP blocked by a security group", AT_OSAKA)]),
+    (name_servers({"tokyo": 8, "osaka": 7}), [("DNS stale", "osaka")]),
+    (name_servers({"tokyo": 8, "osaka": 8}, "pkill -STOP knotd"), [("DNS server does not answer", "osaka")]),
     (keys_lost, [("stale IKE", WHOLE_LINK)]),
     (wrong_key, [("wrong PSK", WHOLE_LINK)]),
     (other_proposal, [("proposal mismatch", AT_OSAKA)]),
