@@ -10,7 +10,7 @@ import pytest
 
 from health.causes import ABOUT, Cause
 from health.diagnosis import ask_clouds, diagnose
-from health.facts import Cloud, IkeSa, NameAnswer, Ping, Route, Router, Silent
+from health.facts import Cloud, IkeSa, NameAnswer, Ping, Route, Router, Rule, Silent
 from tests.health.sound import NONE, Sound
 
 LINK = "tokyo-osaka"
@@ -63,7 +63,13 @@ def tunnel_down(sound: Sound) -> None:
 
 
 def log(text: str) -> Spoil:
-    return lambda sound: sound.spoil_router("tokyo", log=("<other|1> NO_PROPOSAL_CHOSEN", f"06[IKE] <{LINK}|3> {text}"))
+    """What charon noted of the link last, before something else of another link."""
+    noted = (
+        f"06[IKE] <{LINK}|2> received TS_UNACCEPTABLE notify",
+        f"06[IKE] <{LINK}|3> {text}",
+        "<other|1> NO_PROPOSAL_CHOSEN",
+    )
+    return lambda sound: sound.spoil_router("tokyo", log=noted)
 
 
 def childless(sound: Sound) -> None:
@@ -83,7 +89,8 @@ def answers(**by_server: NameAnswer | None) -> Spoil:
 stale_serial = answers(tokyo=NameAnswer(7, "192.168.10.7"), osaka=NameAnswer(5, "192.168.10.7"))
 silent_server = answers(tokyo=NameAnswer(7, "192.168.10.7"), osaka=None)
 OSAKA, LINK_AT_OSAKA, WHOLE_LINK = "osaka", f"link {LINK} at osaka", f"link {LINK}"
-LAN = IPv4Network("192.168.10.0/24")
+#: of another protocol, and from elsewhere
+OTHER_RULES = (Rule(protocol="tcp", remote=None), Rule(protocol="", remote=IPv4Network("198.51.100.0/24")))
 CASES: list[tuple[str, Spoil, Cause, str]] = [
     ("the site is gone", cloud_off, Cause.CLOUD_UNREACHABLE, OSAKA),
     ("no SSH, but the tunnel answers",
@@ -104,7 +111,7 @@ CASES: list[tuple[str, Spoil, Cause, str]] = [
      broken("ike", lambda sound: sound.change("osaka", without="input filter rule 110")), Cause.ROUTER_FIREWALL, OSAKA),
     ("an operator drops IPIP", broken("tunnel", drops_first("input")), Cause.ROUTER_FIREWALL, OSAKA),
     ("an operator drops what is forwarded", broken("lan", drops_first("forward")), Cause.ROUTER_FIREWALL, OSAKA),
-    ("no rule for IPIP", broken("tunnel", lambda sound: sound.cloud("osaka", eth0_rules=())), Cause.IPIP_BLOCKED, LINK_AT_OSAKA),
+    ("no rule for IPIP", broken("tunnel", lambda sound: sound.cloud("osaka", eth0_rules=OTHER_RULES)), Cause.IPIP_BLOCKED, LINK_AT_OSAKA),
     ("IPIP does not arrive", broken("tunnel", lambda _: None), Cause.IPIP_LOST, WHOLE_LINK),
     ("the keys differ", broken("ike", lambda sound: sound.spoil_router("osaka", key_digests={LINK: "other"})),
      Cause.WRONG_PSK, WHOLE_LINK),
@@ -130,7 +137,7 @@ CASES: list[tuple[str, Spoil, Cause, str]] = [
     ("the VM refuses", broken("lan", lambda sound: sound.spoil_linux("osaka", routes={"tokyo": Route("", "unreachable")})),
      Cause.NO_ROUTE, LINK_AT_OSAKA),
     ("anti-spoofing", broken("lan", lambda sound: sound.cloud("osaka", address_pairs=())), Cause.ANTI_SPOOFING, LINK_AT_OSAKA),
-    ("the LAN's group", broken("lan", lambda sound: sound.cloud("osaka", linux_rules=())), Cause.LAN_GROUP_BLOCKS, LINK_AT_OSAKA),
+    ("the LAN's group", broken("lan", lambda sound: sound.cloud("osaka", linux_rules=OTHER_RULES)), Cause.LAN_GROUP_BLOCKS, LINK_AT_OSAKA),
     ("lost for no reason", broken("lan", lambda _: None), Cause.LAN_LOST, WHOLE_LINK),
     ("large packets are lost", lambda sound: sound.spoil_linux("tokyo", mtus={"osaka": 1300}), Cause.MTU_BLACK_HOLE, WHOLE_LINK),
     ("pings are lost", lambda sound: sound.spoil_linux("tokyo", pings={"osaka": Ping(10, 7, 4.0)}, mtus={"osaka": 900}),
@@ -201,6 +208,14 @@ def test_pings_that_only_the_routers_do_not_answer_are_no_failure(sound: Sound) 
     for name in ("tokyo", "osaka"):
         sound.spoil_router(name, tunnel_pings={LINK: NONE}, lan_pings={LINK: NONE})
     assert named(sound) == []
+
+
+def test_one_act_by_hand_is_named_once_after_what_tells_most(sound: Sound) -> None:
+    sound.change("osaka", without="dead-peer-detection")
+    sound.change("osaka", without="tunnel 0 remote prefix")
+    (found,) = diagnose(sound.stack, sound.facts)
+    assert (found.cause, len(found.evidence)) == (Cause.SELECTORS_DIFFER, 3)
+    assert "+ set vpn ipsec ike-group tokyo-osaka dead-peer-detection interval 5" in found.evidence
 
 
 def test_a_harmless_change_does_not_hide_why_the_link_is_down(sound: Sound) -> None:
