@@ -157,12 +157,10 @@ def keys_lost(lab: Lab) -> Iterator[None]:
 @trouble
 def no_route(lab: Lab) -> Iterator[None]:
     lab.linux("ip route replace unreachable 192.168.10.0/24")
-    lab.linux("ip route del 192.168.10.0/24 via 192.168.20.254")
     try:
         yield
     finally:
-        lab.linux("ip route add 192.168.10.0/24 via 192.168.20.254")
-        lab.linux("ip route del unreachable 192.168.10.0/24")
+        lab.linux("ip route replace 192.168.10.0/24 via 192.168.20.254")
 
 
 def until_dead(lab: Lab) -> None:
@@ -444,7 +442,7 @@ def test_a_sound_stack(lab_stack: Lab) -> None:
 def test_a_cause_is_named_where_it_is_and_no_consequence(
     lab_stack: Lab, make: Trouble, expected: list[tuple[str, str]]
 ) -> None:
-    poll(lab_stack.sound, 60, "the link is sound before")
+    poll(lab_stack.sound, 30, "the link is sound before")
     with make(lab_stack):
         report = lab_stack.look()
         assert named(report) == expected, report.found
