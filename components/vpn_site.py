@@ -323,7 +323,7 @@ class VpnSite(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=list(needs)),
         )
 
-    def summary(self) -> dict[str, pulumi.Input[str]]:
+    def summary(self) -> dict[str, pulumi.Input[str | bool]]:
         """What people and tools want to know of the site; no secrets."""
         return {
             "floatingIp": self.floating_ip,
@@ -335,4 +335,5 @@ class VpnSite(pulumi.ComponentResource):
             "linuxUser": self.plan.linux_user,
             "linuxHostKey": self.linux_connection["hostKey"],
             "lan": str(self.plan.lan),
+            **({"lost": True} if self.lost else {}),
         }

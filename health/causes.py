@@ -65,7 +65,7 @@ class About:
 ABOUT = {
     Cause.CLOUD_UNREACHABLE: About(
         Layer.CLOUD,
-        "The site's cloud does not answer this machine, or refuses its login.",
+        "The site's cloud does not answer this machine, refuses its login, or is not in clouds.yaml.",
         "`openstack --os-cloud CLOUD token issue` shows the cloud's words. If the site is gone for good: `lost: true`.",
     ),
     Cause.ROUTER_UNREACHABLE: About(

@@ -23,8 +23,9 @@ KINDS = (
     (r"firewall", Cause.ROUTER_FIREWALL, Layer.TUNNEL),
     (r"vpn ipsec (ike|esp)-group \S+ (dead-peer-detection|close-action)", Cause.CHANGED_BY_HAND, Layer.IKE),
     (r"vpn ipsec ike-group", Cause.PROPOSALS_DIFFER, Layer.IKE),
-    (r"vpn ipsec esp-group", Cause.PROPOSALS_DIFFER, Layer.ESP),
-    (r"vpn ipsec site-to-site peer \S+ tunnel \d+ (local|remote)", Cause.SELECTORS_DIFFER, Layer.ESP),
+    # without a first ESP pair IKE ends as well
+    (r"vpn ipsec esp-group", Cause.PROPOSALS_DIFFER, Layer.IKE),
+    (r"vpn ipsec site-to-site peer \S+ tunnel \d+ (local|remote)", Cause.SELECTORS_DIFFER, Layer.IKE),
     (r"protocols static route|interfaces dummy", Cause.CHANGED_BY_HAND, Layer.ESP),
     (r"vpn ipsec", Cause.CHANGED_BY_HAND, Layer.IKE),
     (r"", Cause.CHANGED_BY_HAND, Layer.NOTHING),

@@ -47,7 +47,12 @@ def machines(stack: Stack, facts: Facts, links: list[Link]) -> Iterator[Finding]
         if cloud and cloud.error:
             gone = isinstance(router, Silent) and router.why == "unreachable"
             # a cloud that only gives no answer stops no packets
-            yield Finding(Cause.CLOUD_UNREACHABLE, (cloud.error, *texts), name, layer=None if gone else Layer.NOTHING)
+            yield Finding(
+                Cause.CLOUD_UNREACHABLE,
+                (cloud.error, *(texts if gone else ())),
+                name,
+                layer=None if gone else Layer.NOTHING,
+            )
             if gone:
                 continue
         if isinstance(router, Silent):

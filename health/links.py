@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 
 from health.causes import Cause, Layer
@@ -14,6 +14,13 @@ from health.findings import Facts, Finding, explained, routers
 HIGH_LOSS = 0.1
 #: Neutron's words for IP in IP in a security group's rule; "ipip" is another protocol for its iptables driver
 IPIP = ("4", "ipencap")
+#: what charon notes of a refusal
+ERRORS = {
+    "AUTHENTICATION_FAILED": Cause.WRONG_PSK,
+    "MAC mismatched": Cause.WRONG_PSK,
+    "TS_UNACCEPTABLE": Cause.SELECTORS_DIFFER,
+    "NO_PROPOSAL_CHOSEN": Cause.PROPOSALS_DIFFER,
+}
 
 
 def ipip(stack: Stack, link: Link, facts: Facts, found: list[Finding]) -> Iterator[Finding]:
@@ -69,12 +76,14 @@ def ike(stack: Stack, link: Link, facts: Facts, found: list[Finding]) -> Iterato
     if not states or set(states.values()) == {"ESTABLISHED"} or explained(found, link, Layer.IKE):
         return
     evidence = tuple(f"{site}: IKE {state}" for site, state in states.items())
-    log, cause = noted(link, facts), Cause.IKE_DOWN
-    if any("AUTHENTICATION_FAILED" in line or "MAC mismatched" in line for line in log):
-        cause = Cause.WRONG_PSK
-    elif any("NO_PROPOSAL_CHOSEN" in line for line in log):
-        cause = Cause.PROPOSALS_DIFFER
-    yield Finding(cause, (*evidence, *log), link=link.name)
+    log = noted(link, facts)
+    yield Finding(told_by(log) or Cause.IKE_DOWN, (*evidence, *log), link=link.name)
+
+
+def told_by(log: Iterable[str]) -> Cause | None:
+    """What the errors mean with which the other end refuses (RFC 7296, 3.10.1)."""
+    text = "\n".join(log)
+    return next((cause for error, cause in ERRORS.items() if error in text), None)
 
 
 def noted(link: Link, facts: Facts) -> tuple[str, ...]:
@@ -94,12 +103,8 @@ def esp(stack: Stack, link: Link, facts: Facts, found: list[Finding]) -> Iterato
     children = {end.site: router.children(link.name) for end, _, router in ends}
     if lacking := [site for site, pairs in children.items() if not pairs]:
         evidence = tuple(f"{site}: IKE is established, no ESP pair is installed" for site in lacking)
-        log, cause = noted(link, facts), Cause.ESP_DOWN
-        if any("TS_UNACCEPTABLE" in line for line in log):
-            cause = Cause.SELECTORS_DIFFER
-        elif any("NO_PROPOSAL_CHOSEN" in line for line in log):
-            cause = Cause.PROPOSALS_DIFFER
-        yield Finding(cause, (*evidence, *log), link=link.name)
+        log = noted(link, facts)
+        yield Finding(told_by(log) or Cause.ESP_DOWN, (*evidence, *log), link=link.name)
         return
     pings = [router.lan_pings[link.name] for _, _, router in ends if link.name in router.lan_pings]
     if pings and not any(ping.received for ping in pings) and not carries(link, facts):

@@ -120,7 +120,7 @@ CASES: list[tuple[str, Spoil, Cause, str]] = [
      Cause.PROPOSALS_DIFFER, LINK_AT_OSAKA),
     ("charon has another cipher", broken("ike", log("received NO_PROPOSAL_CHOSEN notify error")),
      Cause.PROPOSALS_DIFFER, WHOLE_LINK),
-    ("another prefix", broken("lan", lambda sound: sound.change("osaka", without="tunnel 0 remote prefix")),
+    ("another prefix", broken("ike", lambda sound: sound.change("osaka", without="tunnel 0 remote prefix")),
      Cause.SELECTORS_DIFFER, LINK_AT_OSAKA),
     ("charon has other prefixes",
      broken("esp", together(childless, log("received TS_UNACCEPTABLE notify"))),

@@ -379,7 +379,14 @@ def test_without_a_hub_an_explicit_list_joins_its_pairs_only(cloud: Cloud) -> No
 def test_what_a_lost_site_has_stays_as_it_was_and_its_cloud_is_not_asked(cloud: Cloud) -> None:
     sites = configuration("tokyo", "osaka", "nagoya")["sites"]
     sites["osaka"]["lost"] = True
-    run(lambda: join(plan_of("tokyo", "osaka", "nagoya", sites=sites)))
+    told: dict[str, object] = {}
+
+    def program() -> None:
+        joined = join(plan_of("tokyo", "osaka", "nagoya", sites=sites))
+        told.update({name: site.summary().get("lost") for name, site in joined.sites.items()})
+
+    run(program)
+    assert told == {"tokyo": None, "osaka": True, "nagoya": None}
     assert {site for site, _, _ in cloud.asked} == {"tokyo", "nagoya"}
     custom = {key: request for key, request in cloud.requests.items() if request.custom and ":providers:" not in key}
     kept = {request.name for request in custom.values() if list(request.ignoreChanges) == ["*"]}
