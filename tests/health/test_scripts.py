@@ -19,6 +19,8 @@ SHOWN = f"""set interfaces tunnel tun2 remote '203.0.113.52'
 set vpn ipsec authentication psk tokyo-osaka id '10.255.0.1'
 set vpn ipsec authentication psk tokyo-osaka secret '{KEY}'
 set system login user vyos authentication encrypted-password '$6$secret$'
+set protocols bgp neighbor 192.0.2.1 password 'two secret$ words'
+set firewall ipv4 forward filter rule 7 description 'no key, no secret of ours'
 set system login user vyos authentication public-keys me key 'AAAAsecret'
 """
 #: a path on which small packets are answered at once, and larger ones than $CARRIES are not
@@ -79,6 +81,7 @@ def test_a_router_gives_facts_and_no_secret(sound: Sound, commands: Path) -> Non
     assert found.lines == (
         ("interfaces", "tunnel", "tun2", "remote", "203.0.113.52"),
         ("vpn", "ipsec", "authentication", "psk", "tokyo-osaka", "id", "10.255.0.1"),
+        ("firewall", "ipv4", "forward", "filter", "rule", "7", "description", "no key, no secret of ours"),
     )
     assert found.log == ("06[IKE] <tokyo-osaka|3> received NO_PROPOSAL_CHOSEN notify error",)
     assert found.tunnel_pings["tokyo-osaka"].received == found.lan_pings["tokyo-osaka"].received == 10
