@@ -26,8 +26,8 @@ from toolchain.paths import REPO
 
 pytestmark = pytest.mark.lab
 LINK = "tokyo-osaka"
-#: seconds within which a sound stack is looked at
-LIMIT = 15
+#: seconds within which a sound stack is looked at, on a busy machine; alone it takes half
+LIMIT = 20
 
 
 class Lab:
