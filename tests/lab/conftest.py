@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import openstack
 import pytest
 import yaml
 
-from lab import clouds, control, network, stack
+from lab import control, network, stack
 from lab.machines import Machines
-from lab.openstack.site import RunningSite
-from lab.sites import INTERNET, SITES
+from lab.sites import INTERNET
 from toolchain.paths import REPO
 
 #: the modules that share the running stack: the last one destroys it
@@ -143,8 +141,3 @@ def machines(running: Stack) -> Iterator[Machines]:
     opened = Machines(running.outputs(), INTERNET)
     yield opened
     opened.close()
-
-
-def as_tenant(site: str) -> openstack.connection.Connection:
-    """A cloud as its ordinary user sees it. The calling thread must have entered the clouds' namespace."""
-    return clouds.connect(SITES[site], "demo", RunningSite(SITES[site]).passwords()["demo"])

@@ -6,10 +6,11 @@ import re
 
 import pytest
 
+from lab.clouds import as_tenant
 from lab.machines import Machines
+from lab.network import inside
 from tests.lab.capture import Capture
-from tests.lab.conftest import Stack, as_tenant
-from tests.lab.namespace import inside
+from tests.lab.conftest import Stack
 from tests.lab.routers import ENDS, associations, commands, ping, poll
 
 pytestmark = pytest.mark.lab

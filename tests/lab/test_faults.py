@@ -10,9 +10,10 @@ from typing import Any
 import asyncssh
 import pytest
 
+from lab.clouds import as_tenant
 from lab.machines import CommandFailed, Machines
-from tests.lab.conftest import Stack, as_tenant
-from tests.lab.namespace import inside
+from lab.network import inside
+from tests.lab.conftest import Stack
 from tests.lab.routers import associations, commands, configure, poll
 from vyos_provider import apply as safe
 from vyos_provider.lines import Line, Part, parse

@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from lab.machines import Machines
+from lab.network import inside
 from tests.lab.capture import Capture
 from tests.lab.conftest import Stack
-from tests.lab.namespace import inside
 from tests.lab.routers import OPERATORS_OWN, associations, commands, configure, ping
 from toolchain.paths import state
 

@@ -17,10 +17,11 @@ import pytest
 from health.__main__ import look
 from health.report import Report
 from health.stack import Known, known
+from lab.clouds import as_tenant
 from lab.machines import Machines
+from lab.network import inside
 from lab.sites import INTERNET, SITES
-from tests.lab.conftest import Stack, as_tenant
-from tests.lab.namespace import inside
+from tests.lab.conftest import Stack
 from tests.lab.routers import commands, configure, poll
 from toolchain.paths import REPO
 

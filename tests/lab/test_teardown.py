@@ -6,9 +6,10 @@ import re
 
 import pytest
 
+from lab.clouds import as_tenant
 from lab.machines import Machines
-from tests.lab.conftest import Stack, as_tenant
-from tests.lab.namespace import inside
+from lab.network import inside
+from tests.lab.conftest import Stack
 from tests.lab.routers import ENDS, OPERATORS_OWN, associations, commands
 
 pytestmark = pytest.mark.lab
