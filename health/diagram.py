@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -46,19 +47,45 @@ TEMPLATES = jinja2.Environment(
 )
 
 
-def read_stack(name: str | None, in_lab: bool) -> tuple[str, Outputs]:
-    """The stack's name and its outputs without their secrets; without `name` of the lab's or the selected stack.
+def read_stack(name: str | None, in_lab: bool) -> tuple[str, Outputs, dict[str, LinkState]]:
+    """The stack's name, its outputs without their secrets, and how its links are; by default the selected stack.
 
     Raises BuildFailed when there is none, after Pulumi's own words on standard error.
     """
     if in_lab:
         from lab import stack  # what it needs is of no use to others
+        from lab.sites import INTERNET
 
-        inside = stack.prepare()
+        inside, reach = stack.prepare(), ["ip", "netns", "exec", INTERNET]
     else:
-        inside = {**os.environ, **environment()}
-    of = ["--stack", name] if name else []
-    return pulumi(inside, "--show-name", *of).strip(), json.loads(pulumi(inside, "output", "--json", *of))
+        inside, reach = {**os.environ, **environment()}, []
+    if name:
+        inside["PULUMI_STACK"] = name
+    outputs = json.loads(pulumi(inside, "output", "--json"))
+    seen = subprocess.run([*reach, sys.executable, "-m", "health", "--json"], env=inside, stdout=subprocess.PIPE)
+    # a stack that cannot be looked at is drawn as it was at the last `up`
+    states = link_states(json.loads(seen.stdout)) if seen.stdout else {}
+    return pulumi(inside, "--show-name").strip(), outputs, states
+
+
+def link_states(report: Mapping[str, Any]) -> dict[str, LinkState]:
+    """How links are, from what `python -m health --json` prints; those with a lost end are left out."""
+    return {
+        link["name"]: LinkState(link["state"], link_text(link)) for link in report["links"] if link["state"] != "lost"
+    }
+
+
+def link_text(link: Mapping[str, Any]) -> str:
+    """What is wrong with a link, else a few figures."""
+    if link["causes"]:
+        return ", ".join(link["causes"])
+    end = link["ends"][0]
+    figures = (
+        ("milliseconds", "{:.1f} ms"),
+        ("mtu", "MTU {}"),
+        ("ike_age", "keys {} s old"),
+    )
+    return ", ".join(form.format(end[name]) for name, form in figures if end[name] is not None)
 
 
 def pulumi(inside: dict[str, str], *arguments: str) -> str:
@@ -84,11 +111,12 @@ def main() -> int:
     try:
         if options.outputs:
             name, outputs = options.outputs.stem, json.loads(options.outputs.read_text())
+            states: dict[str, LinkState] = {}
         else:
-            name, outputs = read_stack(options.stack, options.lab)
+            name, outputs, states = read_stack(options.stack, options.lab)
         if not outputs.get("sites"):
             raise BuildFailed(f"{name} has no sites yet; `pulumi up` makes them")
-        drawing = svg(outputs, {})
+        drawing = svg(outputs, states)
         if options.output == "-":
             sys.stdout.write(drawing)
         else:

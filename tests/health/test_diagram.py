@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from health.diagram import svg
+from health.diagram import link_states, svg
 from health.drawing import CARD, MEANINGS, VYOS, Box, Drawing, LinkState, draw
 from health.layout import Rect, place
 
@@ -229,3 +229,18 @@ def test_nothing_to_draw(tmp_path: Path) -> None:
 def run(*arguments: str, cwd: Path = REPO) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "health.diagram", *arguments]
     return subprocess.run(command, cwd=cwd, env={"PYTHONPATH": str(REPO)}, capture_output=True, text=True)
+
+
+def test_states_are_those_that_status_has_found() -> None:
+    end = {"milliseconds": 4.12, "mtu": 1374, "ike_age": 720}
+    links = [
+        {"name": "a-b", "state": "up", "ends": [end, end], "causes": []},
+        {"name": "a-c", "state": "down", "ends": [end, end], "causes": ["wrong PSK"]},
+        {"name": "b-c", "state": "unknown", "ends": [dict.fromkeys(end), end], "causes": []},
+        {"name": "c-d", "state": "lost", "ends": [end, end], "causes": []},
+    ]
+    assert link_states({"links": links}) == {
+        "a-b": ("up", "4.1 ms, MTU 1374, keys 720 s old"),
+        "a-c": ("down", "wrong PSK"),
+        "b-c": ("unknown", ""),
+    }
