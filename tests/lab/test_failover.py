@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -11,7 +12,7 @@ from lab.drill import Drill, Outage, clients, report
 from lab.machines import Machines
 from lab.returning import after_cut, after_reboot
 from tests.lab.conftest import Stack
-from tests.lab.routers import associations, ping
+from tests.lab.routers import associations, ping, poll
 
 pytestmark = pytest.mark.lab
 ADDED = {"name": "added", "type": "A", "values": ["192.168.20.81"]}
@@ -40,6 +41,21 @@ def test_a_cut_leaves_nothing_behind_that_blocks_the_return(running: Stack, mach
     assert after_cut("osaka", 20, lambda: passes(machines, running)) <= 5
     for site in ("tokyo", "osaka"):
         assert "INSTALLED" in associations(machines, site)
+
+
+def test_new_keys_lose_no_packet(running: Stack, machines: Machines) -> None:
+    rekey = "sudo swanctl --rekey --child tokyo-osaka-tunnel-0; sleep 1; sudo swanctl --rekey --ike tokyo-osaka"
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(ping, machines, running, "tokyo", "osaka", "-c 150 -i 0.02 -W 2")
+        before = associations(machines, "tokyo")
+        machines.run("tokyo", "router", rekey)
+        assert "150 received" in asked.result().stdout
+    poll(lambda: not spis_of(before) & spis_of(associations(machines, "tokyo")), 10, "new keys")
+
+
+def spis_of(listed: str) -> set[str]:
+    """The SPIs of the ESP pairs."""
+    return set(re.findall(r"^ +(?:in|out) +([0-9a-f]{8})", listed, re.MULTILINE))
 
 
 def within_limits(outages: list[Outage]) -> bool:
