@@ -1,0 +1,120 @@
+"""PackStack's run on a host: started once, apart from any SSH session, and followed by as many as it takes. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Literal
+
+from packstack.facts import DIRECTORY
+
+ANSWER_FILE = f"{DIRECTORY}/answers.txt"
+#: held as long as PackStack runs
+LOCK = f"{DIRECTORY}/lock"
+#: of the latest run: what it was started with, what it printed, and once it has ended its status
+RUN = f"{DIRECTORY}/run"
+#: where PackStack keeps its own logs, and Puppet's
+PACKSTACK_LOGS = "/var/tmp/packstack"
+#: bytes of the log that are read at once
+CHUNK = 65536
+#: `HOME` is where PackStack writes the administrator's keystonerc
+ENVIRONMENT = "HOME=/root LC_ALL=en_US.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+Began = Literal["started", "attached", "finished", "other"]
+
+
+def start(digest: str) -> str:
+    """A script that starts PackStack unless it runs already; it prints one of `Began`.
+
+    `digest` names the answers: "finished" if a run with these has ended well, "other" while one with others runs.
+    """
+    packstack = f"env {ENVIRONMENT} PYTHONUNBUFFERED=1 packstack --answer-file={ANSWER_FILE} 9>&-"
+    # written whole: who looks finds no status or the status
+    body = f"{packstack}; echo $? > {RUN}/status.new; mv {RUN}/status.new {RUN}/status"
+    return f"""umask 077
+mkdir -p {DIRECTORY}
+same() {{ [ "$(cat {RUN}/digest 2> /dev/null)" = {digest} ]; }}
+exec 9>> {LOCK}
+if flock --nonblock 9; then
+  if same && [ "$(cat {RUN}/status 2> /dev/null)" = 0 ]; then
+    echo finished
+  else
+    rm -rf {RUN}
+    mkdir {RUN}
+    echo {digest} > {RUN}/digest
+    setsid --fork bash -c {shlex.quote(body)} > {RUN}/log 2>&1 < /dev/null
+    echo started
+  fi
+elif same; then
+  echo attached
+else
+  echo other
+fi
+"""
+
+
+def look(offset: int) -> str:
+    """A script that prints how the run stands, on a line, and then what it has printed behind `offset` bytes.
+
+    It stands at "running", its exit status, or "gone" if it has ended without one: the host was restarted.
+    """
+    return f"""if [ ! -e {RUN}/status ] && ! flock --nonblock {LOCK} true; then
+  echo running
+else
+  cat {RUN}/status 2> /dev/null || echo gone
+fi
+tail -c +{offset + 1} {RUN}/log | head -c {CHUNK}
+"""
+
+
+@dataclass
+class Progress:
+    """What a run has printed so far, put together from pieces."""
+
+    #: bytes that have been read
+    offset: int = 0
+    #: "running", an exit status or "gone"
+    state: str = "running"
+    _rest: bytes = b""
+
+    def take(self, printed: bytes) -> list[str]:
+        """Read what `look` printed: the lines that are complete now; the last one too once the run has ended."""
+        state, _, piece = printed.partition(b"\n")
+        self.state = state.decode()
+        self.offset += len(piece)
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        if self.ended and not piece:
+            lines, self._rest = [*lines, self._rest], b""
+        return [line for line in map(readable, lines) if line]
+
+    @property
+    def ended(self) -> bool:
+        return self.state != "running"
+
+
+def readable(line: bytes) -> str:
+    """A line without colours and without what a carriage return has overwritten."""
+    return COLOUR.sub("", line.decode(errors="replace")).rstrip().rpartition("\r")[2].strip()
+
+
+def scrub() -> str:
+    """A script that takes secrets out of PackStack's logs and its own; reads them from the lines behind it.
+
+    PackStack hides them in its log, Puppet does not in what it logs of a failed command.
+    """
+    return f"""import glob, os, sys
+secrets = [line.strip() for line in sys.stdin if line.strip()]
+for path in [*glob.glob("{PACKSTACK_LOGS}/**/*.log", recursive=True), "{RUN}/log"]:
+    if os.path.islink(path) or not os.path.isfile(path):
+        continue
+    with open(path, "r+", errors="surrogateescape") as file:
+        before = after = file.read()
+        for secret in secrets:
+            after = after.replace(secret, "<secret>")
+        if after != before:
+            file.seek(0)
+            file.truncate()
+            file.write(after)
+"""
