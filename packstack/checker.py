@@ -54,4 +54,6 @@ if __name__ == "__main__":
     run_setup.loadPlugins()
     run_setup.initPluginsConfig()
     json.dump(list(faults(json.load(sys.stdin))), sys.stdout)
-    os.rmdir(basedefs.VAR_DIR)  # made by the import
+    # made by the import; a link that leads nowhere would hinder the next one
+    os.rmdir(basedefs.VAR_DIR)
+    os.unlink(basedefs.LATEST_LOG_DIR)

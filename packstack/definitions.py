@@ -34,9 +34,11 @@ def environment() -> Path:
     return build_once(cache("packstack", key(REQUIREMENTS, sys.version)), build)
 
 
-def faults(settings: HostSettings) -> Iterator[str]:
-    """What PackStack refuses of a host's answers. Unavailable if it cannot be asked."""
-    yield from (f"answers.{fault}" for fault in ask(environment() / "bin/python", answers(settings)))
+def faults(hosts: Mapping[str, HostSettings]) -> Iterator[str]:
+    """What PackStack refuses of the hosts' answers. Unavailable if it cannot be asked."""
+    python = environment() / "bin/python"
+    for name, settings in hosts.items():
+        yield from (f"hosts.{name}.answers.{fault}" for fault in ask(python, answers(settings)))
 
 
 def ask(python: Path, given: Mapping[str, str]) -> list[str]:

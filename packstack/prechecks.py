@@ -194,10 +194,12 @@ def network_manager(on: Subject) -> Found:
 
 
 def ssh_as_root(on: Subject) -> Found:
-    allowed = [line.split()[1] for line in on.facts["sshd"].lines if line.startswith("permitrootlogin ")]
-    if allowed and allowed[0] in ("yes", "without-password", "prohibit-password"):
-        return "fine", "with a key"
-    return "stop", "PackStack logs in to its hosts as root; set `PermitRootLogin prohibit-password` in sshd_config"
+    lines = on.facts["sshd"].lines
+    if not {f"permitrootlogin {word}" for word in ("yes", "without-password", "prohibit-password")} & set(lines):
+        return "stop", "PackStack logs in to its hosts as root; set `PermitRootLogin prohibit-password` in sshd_config"
+    if not any(line.startswith("subsystem sftp ") for line in lines):
+        return "stop", "PackStack fetches Puppet's logs by sftp; add `Subsystem sftp internal-sftp` to sshd_config"
+    return "fine", "with a key, and with sftp"
 
 
 def swap(on: Subject) -> Found:

@@ -122,6 +122,12 @@ class Flavor(Model):
     disk_gib: Count
 
 
+FLAVORS = {
+    name: Flavor.model_validate({"vcpus": 1, "ramMib": ram, "diskGib": disk})
+    for name, ram, disk in (("vyos", 1024, 10), ("linux", 512, 5))
+}
+
+
 class Quotas(Model):
     """What the VPN program's project may have; the defaults are ample for a site."""
 
@@ -164,12 +170,8 @@ class HostSettings(Access):
     virt_type: Literal["kvm", "qemu"] = "kvm"
     minimum: Minimum = Minimum()
     images: dict[str, Image] = Field(default_factory=dict)
-    flavors: dict[str, Flavor] = Field(
-        default_factory=lambda: {
-            "vyos": Flavor(vcpus=1, ram_mib=1024, disk_gib=10),
-            "linux": Flavor(vcpus=1, ram_mib=512, disk_gib=5),
-        }
-    )
+    #: what VyOS's guide asks for a router, and what a small Linux needs
+    flavors: dict[str, Flavor] = Field(default_factory=lambda: dict(FLAVORS))
     #: the VPN program's project, and its user in it, an ordinary member
     project: Name = "vpn"
     quotas: Quotas = Quotas()

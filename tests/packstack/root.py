@@ -33,7 +33,11 @@ def base() -> Path:
         in_root(root, "rm -f /etc/ssh/ssh_host_*; mkdir -p /run/sshd; passwd -d root; useradd -m -s /bin/bash stack")
         libraries = next(real.glob("lib/python3*/site-packages"))
         shutil.copytree(libraries, root / "usr/local/lib/python3.11/dist-packages", dirs_exist_ok=True)
+        shutil.copytree(real / "share/packstack", root / "usr/share/packstack")
         for module in PUPPET_MODULES:
             (root / "usr/share/openstack-puppet/modules" / module).mkdir(parents=True)
 
-    return build_once(cache("packstack", "root-" + key(DEBIAN_SUITE, *PACKAGES, str(real))), build) / "root"
+    return (
+        build_once(cache("packstack", "root-" + key(DEBIAN_SUITE, *PACKAGES, str(real), Path(__file__))), build)
+        / "root"
+    )
