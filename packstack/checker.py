@@ -14,6 +14,8 @@ import os
 import sys
 
 logging.disable(logging.CRITICAL)
+# PackStack prints; what is left of standard output is for the answer
+ANSWER, sys.stdout = sys.stdout, sys.stderr
 
 import packstack.installer.utils as utils  # noqa: E402  PackStack logs what it imports
 from packstack.installer import basedefs  # noqa: E402
@@ -53,7 +55,7 @@ def faults(answers):
 if __name__ == "__main__":
     run_setup.loadPlugins()
     run_setup.initPluginsConfig()
-    json.dump(list(faults(json.load(sys.stdin))), sys.stdout)
+    json.dump(list(faults(json.load(sys.stdin))), ANSWER)
     # made by the import; a link that leads nowhere would hinder the next one
     os.rmdir(basedefs.VAR_DIR)
     os.unlink(basedefs.LATEST_LOG_DIR)

@@ -49,7 +49,7 @@ class PackStackHost(pulumi.ComponentResource):
         self.name_, self.settings = name, settings
         self.private_key = pulumi.Output.secret(private_key)
 
-        self.secret = Step("Secret", f"{name}-secret", {}, ["secret"], self._after()).secret("secret")
+        self.secret = Step("Secret", f"{name}-secret", {}, ["secret"], self._after()).secret_of("secret")
         # nobody can tell the secret from it
         owner = pulumi.Output.unsecret(self.secret.apply(lambda secret: hashlib.sha256(secret.encode()).hexdigest()))
         described = settings.model_dump(mode="json", by_alias=True, exclude=OF_THE_CLOUD)
@@ -71,7 +71,7 @@ class PackStackHost(pulumi.ComponentResource):
                     "settings": described,
                     "connection": self._connection(host),
                     "address": str(host.address),
-                    "authorizedKey": key.output("publicKey"),
+                    "authorizedKey": key.output_of("publicKey"),
                 },
                 ["changed"],
                 self._after(prechecks),
@@ -86,7 +86,7 @@ class PackStackHost(pulumi.ComponentResource):
             ["digest"],
             [installer],
         )
-        about = {"digest": answer_file.output("digest")}
+        about = {"digest": answer_file.output_of("digest")}
         self.installation = self._step("Installation", "openstack", {**about, "secret": self.secret}, [], [answer_file])
         credentials = self._step(
             "Credentials", "credentials", about, [*NEEDED.values(), "keystonerc"], [self.installation]
@@ -95,15 +95,15 @@ class PackStackHost(pulumi.ComponentResource):
         self.cloud = Cloud(
             name,
             settings,
-            {output: credentials.output(output) for output in NEEDED.values() if output != "password"}
-            | {"password": credentials.secret("password")},
+            {output: credentials.output_of(output) for output in NEEDED.values() if output != "password"}
+            | {"password": credentials.secret_of("password")},
             user_password=self._password("user"),
             credentials=credentials,
             opts=self._after(),
         )
         self.provider = self.cloud.user_provider
-        self.keystonerc = credentials.secret("keystonerc")
-        self.findings, self.version = prechecks.output("findings"), installer.output("version")
+        self.keystonerc = credentials.secret_of("keystonerc")
+        self.findings, self.version = prechecks.output_of("findings"), installer.output_of("version")
         self.register_outputs({"keystonerc": self.keystonerc, "findings": self.findings, "version": self.version})
 
     def catalogue(self, plan: SitePlan) -> SiteCatalogue:
@@ -147,7 +147,7 @@ class PackStackHost(pulumi.ComponentResource):
 
     def _password(self, purpose: str) -> pulumi.Output[str]:
         given = {"secret": self.secret, "purpose": purpose}
-        return Step("Password", f"{self.name_}-{purpose}-password", given, ["password"], self._after()).secret(
+        return Step("Password", f"{self.name_}-{purpose}-password", given, ["password"], self._after()).secret_of(
             "password"
         )
 

@@ -28,10 +28,10 @@ class Step(pulumi.CustomResource):
     ) -> None:
         super().__init__(f"packstack:index:{kind}", name, {**inputs, **dict.fromkeys(outputs)}, opts)
 
-    def output(self, name: str) -> pulumi.Output[Any]:
+    def output_of(self, name: str) -> pulumi.Output[Any]:
         """One of the outputs."""
         return pulumi.get(self, name)  # type: ignore[no-any-return]
 
-    def secret(self, name: str) -> pulumi.Output[str]:
+    def secret_of(self, name: str) -> pulumi.Output[str]:
         """One of the outputs, a secret."""
         return pulumi.Output.secret(pulumi.get(self, name))

@@ -4,11 +4,10 @@ import sys
 from pathlib import Path
 
 import pulumi
-import pulumi_openstack as openstack
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from components import ConfigurationError, LinkCheck, VpnLink, VpnSite, look_up, make_plan, parse_settings, vyos
+from components import ConfigurationError, join, make_plan, parse_settings
 from components.clouds import cloud_names
 from components.errors import refuse
 from packstack import definitions, resources
@@ -28,7 +27,7 @@ try:
 except ConfigurationError as error:
     raise pulumi.RunError(f"the configuration cannot be used:\n{error}") from None
 
-machines, routers = resources.Provider("hosts"), vyos.Provider("routers")
+machines = resources.Provider("hosts")
 new = {
     name: PackStackHost(
         name,
@@ -39,29 +38,19 @@ new = {
     )
     for name, settings in hosts.items()
 }
-there = [site for site in plan.sites if site.cloud not in new]
-clouds = {site.name: openstack.Provider(site.name, cloud=site.cloud) for site in there}
-catalogues = look_up(there, clouds)
-for site in plan.sites:
-    if site.cloud in new:
-        clouds[site.name] = new[site.cloud].provider
-        catalogues[site.name] = new[site.cloud].catalogue(site)
-
-sites = {
-    site.name: VpnSite(
-        site.name, site, catalogues[site.name], opts=pulumi.ResourceOptions(providers=[clouds[site.name], routers])
-    )
-    for site in plan.sites
-}
-links = {}
-for link in plan.links:
-    ends = sites[link.ends[0].site], sites[link.ends[1].site]
-    joined = VpnLink(link.name, link, ends, opts=pulumi.ResourceOptions(providers=[routers]))
-    check = LinkCheck(f"{link.name}-check", joined, ends, opts=pulumi.ResourceOptions(providers=[routers]))
-    links[link.name] = {"mtu": joined.mtu, "verified": check.results}
+try:
+    joined = join(plan, new)
+except ConfigurationError as error:
+    raise pulumi.RunError(f"the configuration cannot be used:\n{error}") from None
 
 pulumi.export("hosts", {name: {"packstack": host.version, "findings": host.findings} for name, host in new.items()})
 pulumi.export("keystonerc", pulumi.Output.secret({name: host.keystonerc for name, host in new.items()}))
-pulumi.export("sites", {name: site.summary() for name, site in sites.items()})
-pulumi.export("links", links)
-pulumi.export("sshPrivateKeys", pulumi.Output.secret({name: site.private_key for name, site in sites.items()}))
+pulumi.export("sites", {name: site.summary() for name, site in joined.sites.items()})
+pulumi.export(
+    "links",
+    {
+        name: {"mtu": link.mtu, "verified": joined.checks[name].results if name in joined.checks else {}}
+        for name, link in joined.links.items()
+    },
+)
+pulumi.export("sshPrivateKeys", pulumi.Output.secret({name: site.private_key for name, site in joined.sites.items()}))
