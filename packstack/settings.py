@@ -87,7 +87,7 @@ class Access(Model):
 class FurtherHost(Access):
     """A host beside the controller."""
 
-    roles: Annotated[tuple[Literal["compute", "network"], ...], Field(min_length=1)] = ("compute",)
+    roles: tuple[Literal["compute", "network"], ...] = ("compute",)
 
 
 class FloatingRange(Model):
@@ -219,6 +219,9 @@ def conflicts(where: str, host: HostSettings) -> Iterator[str]:
         values = [getattr(one, field) for one in host.hosts]
         for value in dict.fromkeys(one for one in values if values.count(one) > 1):
             yield f"{where}.furtherHosts: the {field} '{value}' belongs to two hosts; give each its own"
+    for number, further in enumerate(host.further_hosts):
+        if not further.roles:
+            yield f"{where}.furtherHosts.{number}.roles: none given; write compute or network, or leave the host out"
     if host.distribution == RHEL and host.release != NEWEST:
         yield (
             f"{where}.release: {host.release!r} cannot be had on RHEL, where RDO's package brings the newest release "
@@ -248,8 +251,6 @@ def describe(error: ErrorDetails) -> str:
             limit = error.get("ctx", {})
             bounds = f" from {limit['ge']}" if "ge" in limit else f" up to {limit['le']}" if "le" in limit else ""
             return f"{where}: {shown(value)} is not a whole number{bounds}; write one"
-        case "too_short":
-            return f"{where}: nothing given; write at least one"
         case "dict_type" | "model_type":
             return f"{where}: {shown(value)} is not an object; write keys and values below it"
         case _:

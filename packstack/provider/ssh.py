@@ -101,6 +101,12 @@ exit $status
             raise HostError(f"{self.access.host}: {what}: {done.said or f'exit status {done.status}'}")
         return done.text
 
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            await self._connection.wait_closed()
+
     async def _run(self, command: str, text: str, patience: float, seconds: float) -> Done:
         connection = await self._connected(patience)
         if self.access.user != "root":
@@ -141,6 +147,11 @@ class Hosts:
 
     def of(self, access: Access) -> Host:
         return self._known.setdefault(access, Host(access))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for host in self._known.values():
+            await host.close()
 
 
 def whole(output: object) -> bytes:
