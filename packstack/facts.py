@@ -121,7 +121,8 @@ class Facts:
         return cls(found)
 
     def __getitem__(self, name: str) -> Fact:
-        return self.facts[name]
+        """A fact; an empty one that failed if the script did not come to it."""
+        return self.facts.get(name, Fact("", 127))
 
     def file(self, path: str) -> str:
         """A file's text; empty if there is none."""

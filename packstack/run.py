@@ -100,11 +100,14 @@ def readable(line: bytes) -> str:
 
 
 def scrub() -> str:
-    """A script that takes secrets out of PackStack's logs and its own; reads them from the lines behind it.
+    """A Python script that takes the secrets in its standard input's lines out of what PackStack has left behind.
 
-    PackStack hides them in its log, Puppet does not in what it logs of a failed command.
+    PackStack hides them in its own log. Puppet does not, in what it logs of commands; and the data that Puppet was
+    given has them all, which is of no use once the run has ended.
     """
     return f"""import glob, os, sys
+for path in glob.glob("{PACKSTACK_LOGS}/**/hieradata/*.yaml", recursive=True):
+    os.remove(path)
 secrets = [line.strip() for line in sys.stdin if line.strip()]
 for path in [*glob.glob("{PACKSTACK_LOGS}/**/*.log", recursive=True), "{RUN}/log"]:
     if os.path.islink(path) or not os.path.isfile(path):

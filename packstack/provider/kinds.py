@@ -186,6 +186,8 @@ class Installation(Step):
         if began == "other":
             raise HostError(f"{host.access.host}: PackStack runs with other answers there; wait until it has ended")
         await log("info", f"PackStack: {began}")
+        if began == "finished":
+            return {}
         progress, last = await self.follow(host, hidden, log)
         # not before it has ended: it would go on at its old place in its logs
         await clean(host, hidden, log)
