@@ -105,19 +105,19 @@ def scrub() -> str:
     PackStack hides them in its own log. Puppet does not, in what it logs of commands; and the data that Puppet was
     given has them all, which is of no use once the run has ended.
     """
-    return f"""import glob, os, sys
-for path in glob.glob("{PACKSTACK_LOGS}/**/hieradata/*.yaml", recursive=True):
-    os.remove(path)
+    return f"""import os, sys
 secrets = [line.strip() for line in sys.stdin if line.strip()]
-for path in [*glob.glob("{PACKSTACK_LOGS}/**/*.log", recursive=True), "{RUN}/log"]:
-    if os.path.islink(path) or not os.path.isfile(path):
-        continue
-    with open(path, "r+", errors="surrogateescape") as file:
-        before = after = file.read()
-        for secret in secrets:
-            after = after.replace(secret, "<secret>")
-        if after != before:
-            file.seek(0)
-            file.truncate()
-            file.write(after)
+paths = [os.path.join(where, name) for where, _, names in os.walk("{PACKSTACK_LOGS}") for name in names]
+for path in [*paths, "{RUN}/log"]:
+    if "/hieradata/" in path:
+        os.remove(path)
+    elif path.endswith("log") and os.path.isfile(path):
+        with open(path, "r+", errors="surrogateescape") as file:
+            before = after = file.read()
+            for secret in secrets:
+                after = after.replace(secret, "<secret>")
+            if after != before:
+                file.seek(0)
+                file.truncate()
+                file.write(after)
 """

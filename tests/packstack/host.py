@@ -24,7 +24,7 @@ from tests.packstack.root import OS_RELEASE, STANDIN, base
 from tests.packstack.standin import DEFAULTS, SIMPLE, TOOLS
 
 T = TypeVar("T")
-ADDRESS, GATEWAY = "192.0.2.10", "192.0.2.1"
+ADDRESS = "192.0.2.10"
 FQDN = "nagoya.example.net"
 PORT = 22
 SSHD = f"""Port {PORT}
@@ -43,8 +43,8 @@ class TestHost:
 
     __test__ = False  # pytest: this is no test
 
-    def __init__(self, directory: Path, namespace: str) -> None:
-        self.directory, self.namespace = directory, namespace
+    def __init__(self, directory: Path, namespace: str, address: str) -> None:
+        self.directory, self.namespace, self.address = directory, namespace, address
         self.user_key, self.key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -77,9 +77,10 @@ class TestHost:
                 ip.link("add", ifname=name, kind="bridge")
                 index = ip.link_lookup(ifname=name)[0]
                 if name == "eth0":
-                    ip.addr("add", index=index, address=ADDRESS, prefixlen=24)
+                    ip.addr("add", index=index, address=self.address, prefixlen=24)
                 ip.link("set", index=index, state="up")
-            ip.route("add", dst="default", gateway=GATEWAY)
+            # PackStack draws its own address from the default gateway's
+            ip.route("add", dst="default", gateway=f"{self.address.rpartition('.')[0]}.1")
 
     def write_tree(self) -> None:
         """What is this host's own, over the base."""
@@ -212,7 +213,7 @@ class TestHost:
     def connection(self, user: str = "root", key: asyncssh.SSHKey | None = None) -> dict[str, Any]:
         """How it is reached, as a resource's input."""
         return {
-            "host": ADDRESS,
+            "host": self.address,
             "user": user,
             "privateKey": self.user_key.export_private_key().decode(),
             "hostKey": (key or self.key).export_public_key().decode().strip(),
@@ -231,9 +232,9 @@ class TestHost:
 
 
 @contextlib.contextmanager
-def running(directory: Path) -> Iterator[TestHost]:
+def running(directory: Path, address: str = ADDRESS) -> Iterator[TestHost]:
     """A host for as long as the block lasts."""
-    host = TestHost(directory, f"packstack-{os.getpid()}")
+    host = TestHost(directory, f"packstack-{os.getpid()}", address)
     try:
         host.start()
         yield host

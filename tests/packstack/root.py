@@ -30,7 +30,9 @@ def base() -> Path:
     def build(target: Path) -> None:
         root = target / "root"
         debian_root(root, PACKAGES)
-        in_root(root, "rm -f /etc/ssh/ssh_host_*; mkdir -p /run/sshd; passwd -d root; useradd -m -s /bin/bash -p '*' stack")
+        in_root(
+            root, "rm -f /etc/ssh/ssh_host_*; mkdir -p /run/sshd; passwd -d root; useradd -m -s /bin/bash -p '*' stack"
+        )
         libraries = next(real.glob("lib/python3*/site-packages"))
         shutil.copytree(libraries, root / "usr/local/lib/python3.11/dist-packages", dirs_exist_ok=True)
         shutil.copytree(real / "share/packstack", root / "usr/share/packstack")

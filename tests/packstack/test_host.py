@@ -90,7 +90,7 @@ class Run:
 def run(host: TestHost, work: Callable[[Run], Awaitable[T]], user: str = "root", **keys: Any) -> T:
     """Work with the provider on a host, from its own network namespace."""
     public = host.key.export_public_key().decode().strip()
-    made = Run(host, settings(hostKey=public, **keys), user)
+    made = Run(host, settings(hostKey=public, user=user, **keys), user)
 
     async def main() -> T:
         try:
