@@ -70,7 +70,7 @@ def serve(host: TestHost, over: threading.Event) -> None:
         if (outside / "ask").exists() and not (outside / "answer").exists():
             control.up(["nagoya"])
             password = RunningSite(NAGOYA).passwords()["admin"]
-            inside(lambda: strip(password))
+            inside(strip)
             about = clouds.cloud(NAGOYA, "admin", password)
             answer = {
                 "auth_url": about["auth"]["auth_url"],
@@ -82,8 +82,9 @@ def serve(host: TestHost, over: threading.Event) -> None:
             (outside / "answer.new").rename(outside / "answer")
 
 
-def strip(password: str) -> None:
+def strip() -> None:
     """Take away what the lab gives its clouds and PackStack does not: the external network and the flavors."""
+    password = RunningSite(NAGOYA).passwords()["admin"]
     with clouds.connect(NAGOYA, "admin", password) as admin:
         admin.network.delete_network(admin.network.find_network("ext", ignore_missing=False))
         for flavor in admin.compute.flavors():
