@@ -42,6 +42,7 @@ ADDRESS, LAB_ADDRESS = "198.18.9.2", "198.18.9.1"
 def host(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHost]:
     """A bare host that the lab's client can reach, and an OpenStack for it once PackStack wants one."""
     over = threading.Event()
+    control.down(["nagoya"])
     with running_host(tmp_path_factory.mktemp("host"), ADDRESS) as started:
         with NetNS(INTERNET) as internet, NetNS(started.namespace) as own:
             internet.link("add", ifname="m-host", kind="veth", peer={"ifname": "lab0", "net_ns_fd": started.namespace})
