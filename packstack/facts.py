@@ -39,7 +39,6 @@ def commands(host: Access, settings: HostSettings) -> dict[str, str]:
     """Each fact's command. None of them changes anything but dnf's cache."""
     release = release_package(settings)
     packages = " ".join((*PACKAGES, *OPENSTACK_PACKAGES, release))
-    repository = shlex.quote(release if settings.distribution != RHEL else "dnf-plugins-core")
     unit = "systemctl is-enabled {0}; systemctl is-active {0}"
     found = {
         "uid": "id -u",
@@ -56,7 +55,7 @@ def commands(host: Access, settings: HostSettings) -> dict[str, str]:
         "clock": "timedatectl show",
         "chronyd": unit.format("chronyd"),
         "repositories": "dnf --quiet repolist --enabled",
-        "reachable": f"dnf --quiet repoquery --available {repository}",
+        "reachable": f"dnf --quiet repoquery --available {package_to_find(settings)}",
         "packages": f"rpm --query {packages}",
         "updates": "dnf --quiet check-update",
         "selinux": "getenforce",
@@ -82,6 +81,11 @@ def release_package(settings: HostSettings) -> str:
     if settings.distribution == RHEL:
         return RDO_RELEASE_PACKAGE
     return CENTOS_RELEASE_PACKAGE.format(release=settings.release)
+
+
+def package_to_find(settings: HostSettings) -> str:
+    """A package that the enabled repositories have if they can be reached."""
+    return "dnf-plugins-core" if settings.distribution == RHEL else release_package(settings)
 
 
 def script(host: Access, settings: HostSettings) -> str:

@@ -72,6 +72,7 @@ class PackStackHost(pulumi.ComponentResource):
                     "connection": self._connection(host),
                     "address": str(host.address),
                     "authorizedKey": key.output_of("publicKey"),
+                    "owner": owner,
                 },
                 ["changed"],
                 self._after(prechecks),
@@ -82,7 +83,7 @@ class PackStackHost(pulumi.ComponentResource):
         answer_file = self._step(
             "AnswerFile",
             "answers",
-            {"answers": answers(settings), "secret": self.secret, "owner": owner},
+            {"answers": answers(settings), "secret": self.secret},
             ["digest"],
             [installer],
         )

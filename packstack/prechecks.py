@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from packstack.facts import KEYSTONERC, Facts, release_package
+from packstack.facts import KEYSTONERC, Facts, package_to_find
 from packstack.releases import ARCHITECTURES, EL, RHEL
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def repositories(on: Subject) -> Found:
             f"{', '.join(epel)} has newer packages than OpenStack can do with; "
             f"`dnf config-manager --set-disabled {' '.join(epel)}`"
         )
-    package = release_package(on.settings)
+    package = package_to_find(on.settings)
     if reachable.status or not (reachable.text or package in on.facts.packages):
         return "stop", f"dnf finds no {package}; can the repositories be reached? See `dnf repoquery {package}`"
     return "fine", "reachable"

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 from packstack.facts import (
     AUTHORIZED_KEYS,
+    DIRECTORY,
     ENVIRONMENT_FILE,
     FSTAB,
     HOSTS_FILE,
+    OWNER,
     SELINUX_FILE,
     SYSCTL_FILE,
     UNMANAGED_FILE,
@@ -56,6 +58,7 @@ def actions(on: Subject, authorized_key: str) -> list[Action]:
         *swap(on),
         *kernel(on),
         *ssh(on, authorized_key),
+        *mark(on),
     ]
 
 
@@ -197,6 +200,13 @@ def ssh(on: Subject, key: str) -> Iterator[Action]:
             "PackStack's key for root",
             f"umask 077; mkdir -p {directory}; echo {shlex.quote(key)} >> {AUTHORIZED_KEYS}; restorecon -r {directory}",
         )
+
+
+def mark(on: Subject) -> Iterator[Action]:
+    """Whose host it is: the OpenStack that is found here later is this stack's own."""
+    if on.facts["owner"].text != on.owner:
+        script = f"umask 077; mkdir -p {DIRECTORY}; echo {shlex.quote(on.owner)} > {OWNER}"
+        yield Action("mark of this stack", script)
 
 
 def write(title: str, path: str, text: str, then: str = "") -> Action:

@@ -14,7 +14,7 @@ from typing import Any
 
 from packstack import answers, keystonerc, run
 from packstack.definitions import CHECKER
-from packstack.facts import DIRECTORY, KEYSTONERC, OWNER, Facts, script
+from packstack.facts import DIRECTORY, KEYSTONERC, Facts, script
 from packstack.prechecks import Finding, Subject, findings
 from packstack.preparation import actions
 from packstack.provider.ssh import PATIENCE, RETURN_PATIENCE, Host, HostError, Hosts, Lost
@@ -92,7 +92,8 @@ cat {key}.pub"""
 class Preparation(Step):
     """The host's system as PackStack needs it. A host that is so already is left as it is.
 
-    Inputs: `settings`, `address` (which of the settings' hosts), `authorizedKey`. Output `changed`: what was done.
+    Inputs: `settings`, `address` (which of the settings' hosts), `authorizedKey`, `owner` (names the stack). Output
+    `changed`: what was done.
     `pulumi refresh` looks again and adds an input `drift`, what the next `up` does.
     """
 
@@ -123,7 +124,7 @@ class Preparation(Step):
     async def left(self, inputs: Properties) -> list[Any]:
         settings = settings_of(inputs)
         about = next(host for host in settings.hosts if str(host.address) == inputs["address"])
-        return actions(await look_at(self.host(inputs), about, settings, ""), inputs["authorizedKey"])
+        return actions(await look_at(self.host(inputs), about, settings, inputs["owner"]), inputs["authorizedKey"])
 
 
 class Installer(Step):
@@ -143,8 +144,8 @@ class Installer(Step):
 class AnswerFile(Step):
     """PackStack's answer file on the controller, readable by root alone.
 
-    Inputs: `answers` (options and values), `secret` (passwords are made from it), `owner` (names the stack). Output
-    `digest`: another one when the file is another.
+    Inputs: `answers` (options and values), `secret` (passwords are made from it). Output `digest`: another one when the
+    file is another.
     """
 
     computed = ("digest",)
@@ -164,7 +165,6 @@ class AnswerFile(Step):
         except answers.UnknownOptions as error:
             raise HostError(f"{host.access.host}: {error}") from None
         await host.put(run.ANSWER_FILE, text)
-        await host.put(OWNER, inputs["owner"])
         return {"digest": hashlib.sha256(text.encode()).hexdigest()}
 
 

@@ -66,7 +66,7 @@ class Run:
 
     async def prepare(self) -> list[str]:
         key = (await self.step("InstallerKey"))["publicKey"]
-        return list((await self.step("Preparation", address="192.0.2.10", authorizedKey=key))["changed"])
+        return list((await self.step("Preparation", address="192.0.2.10", authorizedKey=key, owner=OWNER))["changed"])
 
     async def to_answers(self, **more: str) -> str:
         """All steps up to the answer file; its digest."""
@@ -77,7 +77,7 @@ class Run:
 
     async def answer(self, **more: str) -> str:
         given = {**answers(self.settings), **more}
-        return str((await self.step("AnswerFile", answers=given, secret=SECRET, owner=OWNER))["digest"])
+        return str((await self.step("AnswerFile", answers=given, secret=SECRET))["digest"])
 
     async def install(self, digest: str) -> None:
         await self.step("Installation", digest=digest, secret=SECRET)
@@ -223,7 +223,7 @@ def test_what_somebody_changes_on_a_prepared_host_is_found_by_a_refresh(host: Te
         await on.prepare()
         inputs = {
             "connection": host.connection(), "settings": on.described, "address": "192.0.2.10",
-            "authorizedKey": host.file("/root/.ssh/id_rsa.pub").strip(),
+            "authorizedKey": host.file("/root/.ssh/id_rsa.pub").strip(), "owner": OWNER,
         }  # fmt: skip
         assert await on.kinds["Preparation"].read(inputs, on.log) == inputs
         host.state(selinux="Enforcing")

@@ -44,6 +44,7 @@ def test_a_bare_host_gets_everything_in_this_order() -> None:
         "/etc/sysctl.d/90-vpn-connect.conf",
         "kernel settings",
         "PackStack's key for root",
+        "mark of this stack",
     ]
 
 
@@ -61,6 +62,7 @@ def test_a_bare_host_gets_everything_in_this_order() -> None:
         (SYSCTL_FILE, ["/etc/sysctl.d/90-vpn-connect.conf", "kernel settings"]),
         ("clock", ["clock in sync"]),
         ("updates", ["updates of all packages"]),
+        ("owner", ["mark of this stack"]),
     ],
 )
 def test_what_differs_alone_is_done_alone(fact: str, expected: list[str]) -> None:
