@@ -109,6 +109,7 @@ async def until(true: Callable[[], bool]) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.thorough
 def test_a_bare_host_becomes_an_openstack(host: TestHost) -> None:
     async def work(on: Run) -> None:
         found = await on.prechecks()
@@ -124,7 +125,11 @@ def test_a_bare_host_becomes_an_openstack(host: TestHost) -> None:
         host.forget()
         assert await on.prepare() == []
         assert host.changed() == [], "the second run changes nothing"
+        await refreshed(on)
         assert (await on.step("Installer"))["version"] == "26.0.0"
+        with pytest.raises(ssh.HostError, match="CONFIG_NEUTRON_L2_AGENT: Given value is not member of allowed"):
+            await on.answer(CONFIG_NEUTRON_L2_AGENT="linuxbridge")
+        assert not host.exists(ANSWER_FILE)
         digest = await on.answer()
         on.told.clear()
         await on.install(digest)
@@ -156,6 +161,22 @@ def test_a_bare_host_becomes_an_openstack(host: TestHost) -> None:
     assert leaks(host) == {ANSWER_FILE, "/root/keystonerc_admin"}, "no secret is left in any log"
     assert "SELINUX=permissive" in host.file("/etc/selinux/config")
     assert "192.0.2.10 nagoya.example.net nagoya" in host.file("/etc/hosts")
+
+
+async def refreshed(on: Run) -> None:
+    """A refresh finds what somebody changes on a prepared host, and the next run sets it right."""
+    key = on.host.file("/root/.ssh/id_rsa.pub").strip()
+    inputs = {
+        "connection": on.host.connection(), "settings": on.described, "address": "192.0.2.10", "authorizedKey": key,
+        "owner": OWNER,
+    }  # fmt: skip
+    preparation = on.kinds["Preparation"]
+    assert await preparation.read(inputs, on.log) == inputs
+    on.host.state(selinux="Enforcing")
+    drifted = await preparation.read(inputs, on.log)
+    assert drifted["drift"] == ["SELinux permissive"]
+    assert preparation.diff(inputs, drifted) == ["drift"]
+    assert await on.prepare() == ["SELinux permissive"]
 
 
 def leaks(host: TestHost) -> set[str]:
@@ -214,30 +235,6 @@ def test_a_failed_action_is_taken_up_where_it_stopped(host: TestHost) -> None:
         changed = await on.prepare()
         assert changed[0] == "chronyd"
         assert "package chrony" not in changed
-
-    run(host, work)
-
-
-def test_what_somebody_changes_on_a_prepared_host_is_found_by_a_refresh(host: TestHost) -> None:
-    async def work(on: Run) -> None:
-        await on.prepare()
-        inputs = {
-            "connection": host.connection(), "settings": on.described, "address": "192.0.2.10",
-            "authorizedKey": host.file("/root/.ssh/id_rsa.pub").strip(), "owner": OWNER,
-        }  # fmt: skip
-        assert await on.kinds["Preparation"].read(inputs, on.log) == inputs
-        host.state(selinux="Enforcing")
-        assert (await on.kinds["Preparation"].read(inputs, on.log))["drift"] == ["SELinux permissive"]
-
-    run(host, work)
-
-
-def test_answers_that_the_hosts_packstack_refuses_are_not_written(host: TestHost) -> None:
-    async def work(on: Run) -> None:
-        with pytest.raises(ssh.HostError) as refused:
-            await on.to_answers(CONFIG_NEUTRON_L2_AGENT="linuxbridge")
-        assert "CONFIG_NEUTRON_L2_AGENT: Given value is not member of allowed values" in str(refused.value)
-        assert not host.exists(ANSWER_FILE)
 
     run(host, work)
 
