@@ -69,7 +69,7 @@ class Prechecks(Step):
         found = [(on.host.fqdn, finding) for on in subjects for finding in findings(on)]
         lines = [told(name, finding) for name, finding in found]
         if stops := [told(name, finding) for name, finding in found if finding.verdict == "stop"]:
-            raise HostError("nothing has been touched; set these right first:\n" + "\n".join(stops))
+            raise HostError("nothing on the hosts has been touched; set these right first:\n" + "\n".join(stops))
         for line in lines:
             await log("info", line)
         return {"findings": lines}

@@ -201,7 +201,7 @@ def test_all_that_stands_in_the_way_is_told_together_and_nothing_is_touched(host
 
     text = run(host, work, providerInterface="ens9")
     head, *faults = text.splitlines()
-    assert head == "nothing has been touched; set these right first:"
+    assert head == "nothing on the hosts has been touched; set these right first:"
     assert [fault.split(": ")[1] for fault in faults] == [
         "virtualisation", "memory", "disk", "provider interface", "repositories",
     ]  # fmt: skip
