@@ -18,6 +18,7 @@ import asyncssh
 import psutil
 from pyroute2 import NetNS, netns
 
+from lab.openstack.debian import TIED
 from lab.openstack.layers import container
 from packstack.facts import DIRECTORY
 from tests.packstack.root import OS_RELEASE, STANDIN, base
@@ -25,6 +26,8 @@ from tests.packstack.standin import DEFAULTS, SIMPLE, TOOLS
 
 T = TypeVar("T")
 ADDRESS = "192.0.2.10"
+#: of the namespaces' names; the number of the process that made one comes behind it
+PREFIX = "packstack"
 FQDN = "nagoya.example.net"
 PORT = 22
 SSHD = f"""Port {PORT}
@@ -57,7 +60,7 @@ class TestHost:
         )
         with (self.directory / "console.log").open("wb") as console:
             self._process = subprocess.Popen(
-                ["nsenter", f"--net=/run/netns/{self.namespace}", *command],
+                [*TIED, "nsenter", f"--net=/run/netns/{self.namespace}", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
@@ -234,7 +237,11 @@ class TestHost:
 @contextlib.contextmanager
 def running(directory: Path, address: str = ADDRESS) -> Iterator[TestHost]:
     """A host for as long as the block lasts."""
-    host = TestHost(directory, f"packstack-{os.getpid()}", address)
+    for left in netns.listnetns():  # by tests that were killed
+        prefix, _, pid = left.partition("-")
+        if prefix == PREFIX and not psutil.pid_exists(int(pid)):
+            netns.remove(left)
+    host = TestHost(directory, f"{PREFIX}-{os.getpid()}", address)
     try:
         host.start()
         yield host
