@@ -50,6 +50,8 @@ class TestHost:
         self.directory, self.namespace, self.address = directory, namespace, address
         self.user_key, self.key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
         self._process: subprocess.Popen[bytes] | None = None
+        #: the host's first process, its SSH server
+        self._init = 0
 
     def start(self) -> None:
         """Make its namespaces and its tree, and wait until its SSH server listens."""
@@ -70,6 +72,8 @@ class TestHost:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.directory / "console.log").read_text())
             time.sleep(0.05)
+        (init,) = psutil.Process(self._process.pid).children()
+        self._init = init.pid
 
     def make_network(self) -> None:
         """Its interfaces: eth0 with its address, eth1 for the external network. Bridges, which need no other end."""
@@ -129,19 +133,7 @@ class TestHost:
     @property
     def root(self) -> Path:
         """Its root directory, as it sees it itself."""
-        assert self._process
-        (init,) = [
-            one
-            for one in psutil.Process(self._process.pid).children(recursive=True)
-            if one.name() == "sshd" and one.ppid() == self.outer
-        ]
-        return Path(f"/proc/{init.pid}/root")
-
-    @property
-    def outer(self) -> int:
-        """The process outside whose child is the host's first."""
-        assert self._process
-        return self._process.pid
+        return Path(f"/proc/{self._init}/root")
 
     def file(self, path: str) -> str:
         """A file's text."""
