@@ -174,29 +174,14 @@ class TestHost:
     def refused(self) -> list[dict[str, Any]]:
         return [one for one in self.asked() if "refused" in one]
 
-    def sessions(self) -> list[psutil.Process]:
-        """The SSH server's processes for its clients."""
-        return [one for one in psutil.process_iter(["name", "cmdline"]) if self.is_session(one)]
-
-    def is_session(self, process: psutil.Process) -> bool:
-        cmdline = " ".join(process.info["cmdline"] or ())
-        return (
-            process.info["name"] == "sshd"
-            and cmdline.startswith("sshd: ")
-            and "listener" not in cmdline
-            and self.has(process)
-        )
-
-    def has(self, process: psutil.Process) -> bool:
-        with contextlib.suppress(psutil.Error, OSError):
-            return os.readlink(f"/proc/{process.pid}/ns/pid") == os.readlink(self.root.parent / "ns/pid")
-        return False
-
     def cut(self) -> None:
-        """End every SSH session, as when the network fails."""
-        for process in self.sessions():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        """End the provider's SSH session, the oldest one, as when the network fails. PackStack has some of its own."""
+        listener = psutil.Process(self._init)
+        min(listener.children(), key=lambda session: session.create_time()).kill()
+
+    def logins(self) -> int:
+        """How often the provider has logged in; PackStack does so with an RSA key."""
+        return (self.directory / "console.log").read_text().count("ssh2: ED25519")
 
     def runs_of_packstack(self) -> int:
         """How often PackStack was started with the answer file: each start has a directory of its own there."""
