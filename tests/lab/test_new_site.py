@@ -148,7 +148,7 @@ class NewSite:
             },
         )
         self.pulumi("stack", "select", "--create", STACK, where=directory)
-        key = host.user_key.export_private_key().decode()
+        key = host.private_key
         self.pulumi("config", "set", "--secret", "hostPrivateKey", where=directory, stdin=key)
 
     def configure(self, **keys: Any) -> None:
@@ -255,7 +255,7 @@ def test_no_secret_is_printed_or_kept_in_plain(new_site: NewSite, host: TestHost
     outputs = new_site.outputs()
     secrets = [
         RunningSite(NAGOYA).passwords()["admin"],
-        *host.user_key.export_private_key().decode().splitlines()[2:-1],
+        *host.private_key.splitlines()[2:-1],
     ]
     assert secrets[0] in outputs["keystonerc"]["nagoya"]
     kept = [path.read_text(errors="replace") for path in new_site.directory.rglob("*") if path.is_file()]

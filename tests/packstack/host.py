@@ -49,6 +49,8 @@ class TestHost:
     def __init__(self, directory: Path, namespace: str, address: str) -> None:
         self.directory, self.namespace, self.address = directory, namespace, address
         self.user_key, self.key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+        # each export is another text
+        self.private_key = self.user_key.export_private_key().decode()
         self._process: subprocess.Popen[bytes] | None = None
         #: the host's first process, its SSH server
         self._init = 0
@@ -195,7 +197,7 @@ class TestHost:
         return {
             "host": self.address,
             "user": user,
-            "privateKey": self.user_key.export_private_key().decode(),
+            "privateKey": self.private_key,
             "hostKey": (key or self.key).export_public_key().decode().strip(),
             "port": float(PORT),
         }
