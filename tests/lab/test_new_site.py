@@ -24,9 +24,9 @@ from pyroute2 import NetNS
 from lab import clouds, control
 from lab.guests import images as guest_images
 from lab.machines import Machines
+from lab.network import inside
 from lab.openstack.site import RunningSite
 from lab.sites import INTERNET, SITES
-from tests.lab.namespace import inside
 from tests.packstack.host import STANDIN_HOME, TestHost
 from tests.packstack.host import running as running_host
 from toolchain.environment import environment
