@@ -19,7 +19,7 @@ from lab.machines import Machines
 from lab.sites import INTERNET
 from toolchain.paths import REPO
 
-#: the modules that share the running stack: the last one destroys it
+#: the modules that share the running stack, up to the one that destroys it; then those that make what they need
 ORDER = (
     "test_end_to_end",
     "test_dns",
@@ -29,6 +29,7 @@ ORDER = (
     "test_mesh",
     "test_failover",
     "test_teardown",
+    "test_new_site",
     "test_lab_lifecycle",
 )
 
