@@ -28,7 +28,8 @@ class InternalDns(pulumi.ComponentResource):
         """`sites`: by name, as in the plan."""
         super().__init__("vpn-connect:index:InternalDns", name, {"domain": plan.domain}, opts)
         self.plan = plan
-        key = vyos.PreSharedKey(f"{name}-key", rotation=1, opts=pulumi.ResourceOptions(parent=self))
+        ready = [sites[site].ready for site in plan.servers]
+        key = vyos.PreSharedKey(f"{name}-key", rotation=1, opts=pulumi.ResourceOptions(parent=self, depends_on=ready))
         secret = key.key.apply(lambda digits: base64.b64encode(bytes.fromhex(digits)).decode())
         self.key = pulumi.Output.concat("hmac-sha256:", dns_render.KEY_NAME, ":", secret)
 

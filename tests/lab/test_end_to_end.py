@@ -29,12 +29,14 @@ def test_first_preview_shows_the_configuration_with_placeholders(tokyo_osaka: St
 def test_a_flavor_that_a_cloud_does_not_have_is_found_before_anything_is_made(tokyo_osaka: Stack) -> None:
     defaults = tokyo_osaka.configuration("siteDefaults")
     tokyo_osaka.configure(siteDefaults={**defaults, "vyosFlavor": "m9.none"})
-    shown = tokyo_osaka.pulumi("up", "--yes", "--skip-preview", status=1)
+    try:
+        shown = tokyo_osaka.pulumi("up", "--yes", "--skip-preview", status=1)
+    finally:
+        tokyo_osaka.configure(siteDefaults=defaults)
     for site in ("tokyo", "osaka"):
         assert f"sites.{site}.vyosFlavor: the cloud '{site}' has no flavor 'm9.none'" in shown
     made = {one["type"] for one in tokyo_osaka.resources()}
     assert not [kind for kind in made if kind.startswith(("openstack:", "vyos:"))], made
-    tokyo_osaka.configure(siteDefaults=defaults)
 
 
 def test_up_verifies_from_both_ends(running: Stack) -> None:

@@ -83,7 +83,8 @@ def test_an_external_network_that_is_not_named_must_be_the_only_one(cloud: Cloud
 def test_all_that_is_missing_is_told_at_once_and_nothing_is_made(cloud: Cloud) -> None:
     fails(cloud, "tokyo", "vyos-1.4", NO_RESULT)
     fails(cloud, "osaka", "debian-12", NO_RESULT)
-    assert message(plan_of("tokyo", "osaka", siteDefaults={"vyosImage": "vyos-1.4", "linuxImage": "debian-12"})) == (
+    defaults = {"vyosImage": "vyos-1.4", "linuxImage": "debian-12"}
+    assert message(plan_of("tokyo", "osaka", siteDefaults=defaults, dns={"domain": "corp.example"})) == (
         f"{HEAD}sites.osaka.linuxImage: the cloud 'osaka' has no image 'debian-12'; "
         "name one that `openstack --os-cloud osaka image list` shows\n"
         "sites.tokyo.vyosImage: the cloud 'tokyo' has no image 'vyos-1.4'; "
