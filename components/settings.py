@@ -135,6 +135,8 @@ def parse_settings(raw: Mapping[str, Any], clouds: Collection[str]) -> Settings:
     values is `make_plan`'s.
     """
     given = {key: value for key, value in raw.items() if value is not None}
+    if given.get("dns") == {}:  # Pulumi.yaml's default: a key without one would be required there
+        del given["dns"]
     try:
         settings = Settings.model_validate(given, context=clouds)
     except ValidationError as error:

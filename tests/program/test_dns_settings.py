@@ -53,7 +53,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
         lambda raw: raw.update(dns="corp.example"),
         "dns: 'corp.example' is not an object; write keys and values below it",
     ),
-    "no domain": (dns(domain=None), "dns.domain: missing; add it (what the names end with, like corp.example)"),
+    "no domain": (dns(domain=None, ttl=60), "dns.domain: missing; add it (what the names end with, like corp.example)"),
     "unknown key": (
         dns(zone="corp.example"),
         "dns.zone: no such key; there are domain, primary, records, ttl",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components.errors import ConfigurationError
 from components.plan import make_plan
 from components.settings import parse_settings
+from tests.program.conftest import configuration
 
 CLOUDS = ("tokyo", "osaka")
 Change = Callable[[dict[str, Any]], Any]
@@ -520,3 +523,12 @@ def test_a_sites_own_value_wins_over_the_default(pair: dict[str, Any]) -> None:
     settings = parse_settings(pair, CLOUDS)
     assert (settings.sites["tokyo"].vyos_image, settings.sites["osaka"].vyos_image) == ("vyos-1.4", "vyos-1.4.1")
     assert settings.sites["osaka"].linux_image == "debian-12"
+
+
+def test_all_keys_but_the_sites_may_be_left_out() -> None:
+    """Pulumi refuses a stack that lacks a key without a default."""
+    project = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.yaml").read_text())
+    defaults = {name: about["default"] for name, about in project["config"].items() if "default" in about}
+    assert project["config"].keys() - defaults.keys() == {"sites"}
+    given = configuration("tokyo", "osaka")
+    assert parse_settings({**defaults, **given}, CLOUDS) == parse_settings(given, CLOUDS)
