@@ -49,12 +49,12 @@ def spis_of(listed: str) -> set[str]:
 
 def test_a_router_that_reboots_is_joined_again_at_once(running: Stack, machines: Machines) -> None:
     address = running.outputs()["sites"]["osaka"]["floatingIp"]
-    took = after_reboot(machines, "osaka", address, lambda: passes(machines, running))
-    assert took <= 3
+    # by itself and long before strongSwan's 165 s are over; the figure is the benchmark's
+    assert after_reboot(machines, "osaka", address, lambda: passes(machines, running)) <= 10
 
 
 def test_a_cut_leaves_nothing_behind_that_blocks_the_return(running: Stack, machines: Machines) -> None:
-    assert after_cut("osaka", 20, lambda: passes(machines, running)) <= 5
+    assert after_cut("osaka", 20, lambda: passes(machines, running)) <= 10
     for site in ("tokyo", "osaka"):
         assert "INSTALLED" in associations(machines, site)
 
