@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import re
 import statistics
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +20,7 @@ from rich.console import Console
 from lab import stack
 from lab.machines import machines
 from lab.sites import INTERNET
-from toolchain.paths import REPO, state
+from toolchain.paths import state
 
 INTERVAL = 0.01  # seconds
 SECONDS = 60
@@ -41,7 +40,7 @@ def main(runs: int) -> None:
             lost.append(longest_gap({**inside, "PULUMI_OPTION_CONFIG_FILE": str(own)}))
             Console().print(f"run {run}: {lost[-1]:.2f} s without an answer")
     finally:
-        up(inside)
+        stack.quietly(inside, "up", "--yes", "--skip-preview")
         own.unlink(missing_ok=True)
     Console().print(f"minimum {min(lost):.2f} s, median {statistics.median(lost):.2f} s, maximum {max(lost):.2f} s")
 
@@ -53,17 +52,12 @@ def longest_gap(inside: dict[str, str]) -> float:
         target = outputs["sites"]["osaka"]["linuxAddress"]
         command = f"sudo ping -n -D -i {INTERVAL} -w {SECONDS} {target}"
         pinged = pool.submit(at.run, "tokyo", "linux", command, check=False, timeout=SECONDS + 30)
-        up(inside)
+        stack.quietly(inside, "up", "--yes", "--skip-preview")
         at.run("tokyo", "linux", "sudo pkill -INT ping", check=False)
         answered = [
             float(found) for found in re.findall(r"^\[([\d.]+)\] \d+ bytes", pinged.result().stdout, re.MULTILINE)
         ]
     return max(later - earlier for earlier, later in itertools.pairwise(answered))
-
-
-def up(inside: dict[str, str]) -> None:
-    pulumi = ["pulumi", "-C", str(REPO), "--non-interactive", "up", "--yes", "--skip-preview"]
-    subprocess.run(["ip", "netns", "exec", INTERNET, *pulumi], env=inside, check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

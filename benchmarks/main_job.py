@@ -7,7 +7,6 @@ as minimum, median and maximum over the runs; on a shared machine only the media
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -18,8 +17,7 @@ from rich.table import Table
 
 from lab import stack
 from lab.budget import resource_phases
-from lab.sites import INTERNET
-from toolchain.paths import REPO, state
+from toolchain.paths import state
 
 STEPS = {
     "destroy": ("destroy", "--yes", "--skip-preview"),
@@ -40,10 +38,7 @@ def main(runs: int) -> None:
             log = ("--event-log", str(events)) if name == "up" else ()
             events.unlink(missing_ok=True)
             started = time.monotonic()
-            command = ["pulumi", "-C", str(REPO), "--non-interactive", *arguments, *log]
-            subprocess.run(
-                ["ip", "netns", "exec", INTERNET, *command], env=inside, check=True, stdout=subprocess.DEVNULL
-            )
+            stack.quietly(inside, *arguments, *log)
             seconds[name].append(time.monotonic() - started)
             for phase, (_, end) in resource_phases(events).items():
                 seconds[f"up, until: {phase}"].append(end)

@@ -7,17 +7,16 @@ routers have their own configuration again.
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from functools import partial
 
 from rich.console import Console
 from rich.table import Table
 
 from lab import stack
-from lab.machines import Machines, machines
-from lab.returning import after_cut, after_reboot
+from lab.machines import Machines, configure, machines
+from lab.returning import after_cut, after_reboot, reaches
 from lab.sites import INTERNET
-from toolchain.paths import REPO
 
 GROUP = "vpn ipsec ike-group tokyo-osaka dead-peer-detection"
 #: interval in seconds and action; None is no detection at all
@@ -33,10 +32,7 @@ def main(cuts: tuple[int, ...]) -> None:
     osaka = outputs["sites"]["osaka"]
     table = Table("detection", "router rebooted", *(f"cut for {seconds} s" for seconds in cuts))
     with machines(outputs, INTERNET) as at:
-
-        def passes() -> bool:
-            return not at.run("tokyo", "linux", f"ping -n -c 1 -W 1 {osaka['linuxAddress']}", check=False).status
-
+        passes = partial(reaches, at, "tokyo", osaka["linuxAddress"])
         for detection in DETECTIONS:
             for site in stack.SITES:
                 set_detection(at, site, detection)
@@ -46,8 +42,7 @@ def main(cuts: tuple[int, ...]) -> None:
             table.add_row(name, *(f"{seconds:.1f} s" for seconds in took))
             Console(stderr=True).print(name, *(f"{seconds:.1f}" for seconds in took))
     Console().print(table)
-    pulumi = ["pulumi", "-C", str(REPO), "--non-interactive", "up", "--yes", "--skip-preview"]
-    subprocess.run(["ip", "netns", "exec", INTERNET, *pulumi], env=inside, check=True, stdout=subprocess.DEVNULL)
+    stack.quietly(inside, "up", "--yes", "--skip-preview")
 
 
 def set_detection(at: Machines, site: str, detection: tuple[int, str] | None) -> None:
@@ -55,10 +50,7 @@ def set_detection(at: Machines, site: str, detection: tuple[int, str] | None) ->
     lines = [f"delete {GROUP}"]
     if detection:
         lines += [f"set {GROUP} interval {detection[0]}", f"set {GROUP} action {detection[1]}"]
-    script = "\n".join(
-        ["source /opt/vyatta/etc/functions/script-template", "configure", *lines, "commit", "save", "exit"]
-    )
-    at.run(site, "router", "sg vyattacfg -c 'vbash -s'", stdin=script)
+    configure(at, site, *lines)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ from ipaddress import IPv4Address
 
 from components.addresses import linux_address
 from components.dns_records import Record, configured, full_name, of_machines, reverse_zones
+from components.fields import MOST_NAME_SERVERS
 from components.settings import DnsSettings, Settings
 from components.topology import Topology
 
 #: a resolver's options (resolv.conf), so that it turns to the next server after a second instead of five
 RESOLVER_OPTIONS = "timeout:1 attempts:2"
-MOST_NAME_SERVERS = 5  # Neutron's max_dns_nameservers
 
 
 @dataclass(frozen=True, kw_only=True)

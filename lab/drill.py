@@ -24,7 +24,7 @@ from components.render import linux_user_data
 from lab import clouds, control, stack
 from lab.machines import Machines
 from lab.network import inside
-from lab.returning import wait_until
+from lab.returning import reaches, wait_until
 from lab.sites import INTERNET
 from toolchain.build import BuildFailed
 from toolchain.paths import locked, state
@@ -164,21 +164,15 @@ class Drill:
         strike()
         time.sleep(AFTER + LAST_ANSWER)
         restore()
-        for role in ("linux", "router"):
-            self.at.forget(LOST, role)
-            self.at.forget(f"client of {LOST}", role)
-        back = wait_until(self.passes)
+        for site in (LOST, f"client of {LOST}"):
+            self.at.forget(site, "router")
+        back = wait_until(partial(reaches, self.at, SURVIVOR, self.sites[LOST]["linuxAddress"]))
         return [Outage(fault, asker, self.noted(asker), back) for asker in askers]
 
     def noted(self, asker: Asker) -> float:
         said = self.at.run(f"client of {asker.site}", "linux", f"cat {asker.notes}")
         *answers, end = map(float, said.stdout.split())
         return longest_gap([*sorted(answers), end])
-
-    def passes(self) -> bool:
-        """Whether the survivor's Linux VM reaches the lost site's."""
-        ping = f"ping -n -c 1 -W 1 {self.sites[LOST]['linuxAddress']}"
-        return not self.at.run(SURVIVOR, "linux", ping, check=False).status
 
 
 def start_router() -> None:

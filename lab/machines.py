@@ -61,10 +61,14 @@ class Machines:
         return result
 
     def forget(self, site: str, role: Role) -> None:
-        """Drop the connection to a machine that went away, so that the next command opens a new one."""
-        connection = self._open.pop((site, role), None)
-        if connection:
-            self._wait(end(connection))
+        """Drop the connection to a machine that went away, so that the next command opens a new one.
+
+        What goes over a router goes with it.
+        """
+        roles: tuple[Role, ...] = ("linux", "router") if role == "router" else (role,)
+        for one in roles:
+            if connection := self._open.pop((site, one), None):
+                self._wait(end(connection))
 
     def close(self) -> None:
         """Close every connection and end the thread that holds them."""
@@ -108,6 +112,19 @@ class Machines:
                 tunnel=jump,
             )
         return self._open[site, role]
+
+
+def configure(machines: Machines, site: str, *lines: str) -> None:
+    """What an operator types on a router in configuration mode, committed and saved.
+
+    CommandFailed when VyOS refuses it.
+    """
+    script = "\n".join(
+        ["source /opt/vyatta/etc/functions/script-template", "configure", *lines, "commit", "save", "exit discard"]
+    )
+    said = machines.run(site, "router", "sg vyattacfg -c 'vbash -s'", stdin=script).stdout
+    if "ailed" in said:  # VyOS's shell ends with 0 even then
+        raise CommandFailed(f"router of {site}: {said}")
 
 
 async def end(connection: asyncssh.SSHClientConnection) -> None:

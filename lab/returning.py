@@ -21,8 +21,7 @@ def after_reboot(at: Machines, site: str, floating_ip: str, passes: Callable[[],
     """Reboot a site's router; seconds from its first answer by SSH until traffic passes again."""
     at.run(site, "router", "sudo sh -c '(sleep 0.3; echo b > /proc/sysrq-trigger) > /dev/null 2>&1 &'")
     time.sleep(2)
-    for role in ("linux", "router"):
-        at.forget(site, role)
+    at.forget(site, "router")
     inside(partial(wait_until, partial(answers_ssh, floating_ip)))
     return wait_until(passes)
 
@@ -39,6 +38,11 @@ def set_link(site: str, state: str) -> None:
     """The site's way to the internet, "up" or "down"; its APIs can be reached all the same."""
     with NetNS(INTERNET) as internet:
         internet.link("set", index=internet.link_lookup(ifname=f"p-{site}")[0], state=state)
+
+
+def reaches(at: Machines, site: str, address: str) -> bool:
+    """Whether a site's Linux VM gets an answer to a ping."""
+    return not at.run(site, "linux", f"ping -n -c 1 -W 1 {address}", check=False).status
 
 
 def answers_ssh(address: str) -> bool:

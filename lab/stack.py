@@ -19,6 +19,7 @@ import psutil
 
 from lab import control
 from lab.files import write_whole
+from lab.sites import INTERNET
 from toolchain import versions
 from toolchain.build import BuildFailed, run, tools
 from toolchain.paths import REPO, key, state
@@ -90,6 +91,16 @@ def install_official_plugin(inside: dict[str, str]) -> None:
         run(["pulumi", "plugin", "install", "resource", "openstack", versions.OPENSTACK_PLUGIN], env=inside)
 
 
+def command(*arguments: str, project: Path = REPO) -> list[str]:
+    """One of Pulumi's commands, to be run where the clouds can be reached, without a terminal."""
+    return ["ip", "netns", "exec", INTERNET, "pulumi", "-C", str(project), "--non-interactive", *arguments]
+
+
+def quietly(inside: dict[str, str], *arguments: str) -> None:
+    """Run one of Pulumi's commands and print nothing of it; CalledProcessError unless it ends well."""
+    subprocess.run(command(*arguments), env=inside, check=True, stdout=subprocess.DEVNULL)
+
+
 def pulumi(inside: dict[str, str], *arguments: str) -> None:
     """Run one of Pulumi's commands on the terminal; raises BuildFailed unless it ends well."""
     status = control.execute(["pulumi", "-C", str(REPO), *arguments], inside)
@@ -117,4 +128,4 @@ def shell() -> int:
     return control.execute([os.environ.get("SHELL", "/bin/bash")], inside)
 
 
-__all__ = ["STACK", "outputs", "prepare", "pulumi", "shell"]
+__all__ = ["STACK", "command", "outputs", "prepare", "pulumi", "quietly", "shell"]

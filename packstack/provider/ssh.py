@@ -66,10 +66,7 @@ class Host:
 
     async def must(self, script: str, what: str, patience: float = PATIENCE) -> str:
         """The output of a script as `look` runs it; HostError with what it wrote when it fails."""
-        done = await self.look(f"set -eu\n{script}", patience)
-        if done.status:
-            raise HostError(f"{self.access.host}: {what}: {done.said or f'exit status {done.status}'}")
-        return done.text
+        return self._well(await self.look(f"set -eu\n{script}", patience), what)
 
     async def work(self, script: str, what: str) -> None:
         """Run a script to its end, which it reaches though the connection is lost; HostError when it fails.
@@ -86,9 +83,7 @@ tail -c {LONGEST_OUTPUT} "$log"
 rm -f "$log"
 exit $status
 """
-        done = await self._run("bash -s", told, PATIENCE, WORK_SECONDS)
-        if done.status:
-            raise HostError(f"{self.access.host}: {what}: {done.said or f'exit status {done.status}'}")
+        self._well(await self._run("bash -s", told, PATIENCE, WORK_SECONDS), what)
 
     async def put(self, path: str, text: str) -> None:
         """Put a file in place at once, for root's eyes only."""
@@ -96,16 +91,19 @@ exit $status
 
     async def feed(self, command: str, text: str, what: str) -> str:
         """Run a command with a text as its standard input; what it prints, or HostError."""
-        done = await self._run(f"sh -c {shlex.quote(command)}", text, PATIENCE, LOOK_SECONDS)
-        if done.status:
-            raise HostError(f"{self.access.host}: {what}: {done.said or f'exit status {done.status}'}")
-        return done.text
+        return self._well(await self._run(f"sh -c {shlex.quote(command)}", text, PATIENCE, LOOK_SECONDS), what)
 
     async def close(self) -> None:
         """Close the connection."""
         if self._connection is not None:
             self._connection.close()
             await self._connection.wait_closed()
+
+    def _well(self, done: Done, what: str) -> str:
+        """What a script printed that has ended well; HostError with what it wrote when it has not."""
+        if done.status:
+            raise HostError(f"{self.access.host}: {what}: {done.said or f'exit status {done.status}'}")
+        return done.text
 
     async def _run(self, command: str, text: str, patience: float, seconds: float) -> Done:
         connection = await self._connected(patience)

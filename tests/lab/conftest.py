@@ -17,7 +17,6 @@ import yaml
 from lab import control, network, stack
 from lab.machines import Machines
 from lab.sites import INTERNET
-from toolchain.paths import REPO
 
 #: the modules that share the running stack, up to the one that destroys it; then those that make what they need
 ORDER = (
@@ -66,7 +65,7 @@ class Stack:
     def pulumi(self, *arguments: str, status: int = 0) -> str:
         """Run a Pulumi command in the clouds' namespace; what it printed. AssertionError when it ends otherwise."""
         done = subprocess.run(
-            ["ip", "netns", "exec", INTERNET, "pulumi", "-C", str(REPO), "--non-interactive", *arguments],
+            stack.command(*arguments),
             env=self.environment,
             text=True,
             stdin=subprocess.DEVNULL,

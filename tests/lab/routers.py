@@ -40,12 +40,3 @@ def commands(machines: Machines, site: str) -> str:
 
 def associations(machines: Machines, site: str) -> str:
     return machines.run(site, "router", "sudo swanctl --list-sas").stdout
-
-
-def configure(machines: Machines, site: str, *lines: str) -> None:
-    """What an operator types on a router in configuration mode, committed and saved."""
-    script = "\n".join(
-        ["source /opt/vyatta/etc/functions/script-template", "configure", *lines, "commit", "save", "exit discard"]
-    )
-    said = machines.run(site, "router", "sg vyattacfg -c 'vbash -s'", stdin=script).stdout
-    assert "ailed" not in said, said

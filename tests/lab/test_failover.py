@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
 from lab.drill import Drill, Outage, clients, report
 from lab.machines import Machines
-from lab.returning import after_cut, after_reboot
+from lab.returning import after_cut, after_reboot, reaches
 from tests.lab.conftest import Stack
 from tests.lab.routers import associations, ping, poll
 
@@ -27,8 +28,9 @@ def drill(running: Stack) -> Iterator[Drill]:
         started.at.close()
 
 
-def passes(machines: Machines, stack: Stack) -> bool:
-    return "1 received" in ping(machines, stack, "tokyo", "osaka", "-c 1 -W 1").stdout
+@pytest.fixture
+def passes(running: Stack, machines: Machines) -> Callable[[], bool]:
+    return partial(reaches, machines, "tokyo", running.outputs()["sites"]["osaka"]["linuxAddress"])
 
 
 def test_new_keys_lose_no_packet(running: Stack, machines: Machines) -> None:
@@ -47,14 +49,16 @@ def spis_of(listed: str) -> set[str]:
     return set(re.findall(r"^ +(?:in|out) +([0-9a-f]{8})", listed, re.MULTILINE))
 
 
-def test_a_router_that_reboots_is_joined_again_at_once(running: Stack, machines: Machines) -> None:
+def test_a_router_that_reboots_is_joined_again_at_once(
+    running: Stack, machines: Machines, passes: Callable[[], bool]
+) -> None:
     address = running.outputs()["sites"]["osaka"]["floatingIp"]
     # by itself and long before strongSwan's 165 s are over; the figure is the benchmark's
-    assert after_reboot(machines, "osaka", address, lambda: passes(machines, running)) <= 10
+    assert after_reboot(machines, "osaka", address, passes) <= 10
 
 
-def test_a_cut_leaves_nothing_behind_that_blocks_the_return(running: Stack, machines: Machines) -> None:
-    assert after_cut("osaka", 20, lambda: passes(machines, running)) <= 10
+def test_a_cut_leaves_nothing_behind_that_blocks_the_return(machines: Machines, passes: Callable[[], bool]) -> None:
+    assert after_cut("osaka", 20, passes) <= 10
     for site in ("tokyo", "osaka"):
         assert "INSTALLED" in associations(machines, site)
 

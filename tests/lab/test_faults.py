@@ -78,7 +78,6 @@ class Osaka:
             server = cloud.compute.find_server("osaka-vyos", ignore_missing=False)
             cloud.compute.reboot_server(server.id, "HARD")
             cloud.compute.wait_for_server(cloud.compute.get_server(server.id), wait=60)
-        self.machines.forget("osaka", "linux")
         self.machines.forget("osaka", "router")
 
     def boot_id(self) -> str:
@@ -91,7 +90,6 @@ class Osaka:
                 if self.boot_id() != before:
                     return
             except (OSError, CommandFailed, TimeoutError, asyncssh.Error):
-                self.machines.forget("osaka", "linux")
                 self.machines.forget("osaka", "router")
             assert time.monotonic() < deadline, f"no reboot within {seconds} s"
             time.sleep(2)

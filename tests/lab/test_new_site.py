@@ -21,7 +21,7 @@ import pytest
 import yaml
 from pyroute2 import NetNS
 
-from lab import clouds, control
+from lab import clouds, control, stack
 from lab.guests import images as guest_images
 from lab.machines import Machines
 from lab.network import inside
@@ -161,7 +161,7 @@ class NewSite:
     def pulumi(self, *arguments: str, where: Path = EXAMPLE, stdin: str = "", status: int = 0) -> str:
         """Run a Pulumi command in the clouds' namespace; what it printed. AssertionError when it ends otherwise."""
         done = subprocess.run(
-            ["ip", "netns", "exec", INTERNET, "pulumi", "-C", str(where), "--non-interactive", *arguments],
+            stack.command(*arguments, project=where),
             env=self.environment,
             text=True,
             input=stdin,

@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.machines import Machines
+from lab.machines import Machines, configure
 from lab.network import inside
 from tests.lab.capture import Capture
 from tests.lab.conftest import Stack
-from tests.lab.routers import OPERATORS_OWN, associations, commands, configure, ping
+from tests.lab.routers import OPERATORS_OWN, associations, commands, ping
 from toolchain.paths import state
 
 pytestmark = pytest.mark.lab

@@ -18,11 +18,12 @@ from health.__main__ import look
 from health.report import Report
 from health.stack import Known, known
 from lab.clouds import as_tenant
-from lab.machines import Machines
+from lab.machines import Machines, configure
 from lab.network import inside
+from lab.returning import reaches
 from lab.sites import INTERNET, SITES
 from tests.lab.conftest import Stack
-from tests.lab.routers import commands, configure, poll
+from tests.lab.routers import commands, poll
 from toolchain.paths import REPO
 
 pytestmark = pytest.mark.lab
@@ -59,7 +60,7 @@ class Lab:
         """Whether packets pass both ways; an association that was refused once is asked for again."""
         for site, peer in (("tokyo", "osaka"), ("osaka", "tokyo")):
             target = self.outputs["sites"][peer]["linuxAddress"]
-            if self.machines.run(site, "linux", f"ping -n -c 1 -W 1 {target}", check=False).status:
+            if not reaches(self.machines, site, target):
                 self.machines.run(
                     "osaka", "router", f"sudo swanctl --initiate --child {LINK}-tunnel-0 --timeout 3", check=False
                 )
