@@ -46,7 +46,7 @@ endef
 
 test: packages toolchain ## every test, the end to end run on the lab included
 	@$(call apart,not lab)
-	@$(PYTHON) -m pytest -m lab
+	@$(PYTHON) -m pytest -m lab --tb=short
 
 test-fast: packages toolchain ## all tests but the lab's and the most thorough
 	@$(call apart,not lab and not thorough)

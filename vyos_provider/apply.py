@@ -28,6 +28,8 @@ OWN_LOCK_PATIENCE = IDLE_SECONDS + 5
 #: on the router while a commit is not confirmed and saved: the boot it belongs to
 PENDING = "/tmp/vpn-connect.pending"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
+#: brings what was saved to the disk
+SYNC = "sync -f /config"
 
 # the peers with security associations that answer inside the tunnel, and the tunnel interfaces with their addresses
 PROBE = r"""peers=$(sudo swanctl --list-sas 2> /dev/null | sed -n 's/^ *remote .* @ \([0-9.]*\)\[.*/\1/p' | sort -u)
@@ -191,6 +193,8 @@ class Change:
         said = await configured(shell, "save")
         if said.failed or said.status:
             raise RouterError(said.text)
+        # VyOS leaves the file to the kernel, which would lose it with the power for some seconds more
+        await shell.run(SYNC)
 
     async def outcome(self) -> str:
         """Take back what was committed; what became of the router, for the user."""

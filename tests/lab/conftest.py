@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ import pytest
 import yaml
 
 from lab import control, network, stack
+from lab.clouds import as_tenant
 from lab.machines import Machines
+from lab.network import inside
 from lab.sites import INTERNET
 
 #: the modules that share the running stack, up to the one that destroys it; then those that make what they need
@@ -41,6 +45,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("lab"):
             item.add_marker(pytest.mark.skip(reason="the lab needs root on Linux"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test on the lab shows the end of what the routers say on their consoles."""
+    report = yield
+    if report.failed and item.get_closest_marker("lab"):
+        for site in stack.SITES:
+            with contextlib.suppress(Exception):  # a cloud that is off or gone, a router that was never there
+                report.sections.append((f"console of {site}'s router", inside(partial(console, site))))
+    return report
+
+
+def console(site: str) -> str:
+    """The last lines on the console of a site's router."""
+    with as_tenant(site) as cloud:
+        router = cloud.compute.find_server(f"{site}-vyos", ignore_missing=False)
+        return str(cloud.compute.get_server_console_output(router.id, length=20)["output"])
 
 
 @pytest.fixture(scope="session")

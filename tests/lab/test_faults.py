@@ -150,7 +150,7 @@ def test_lost_for_good_the_router_takes_the_change_back_by_itself(
         osaka.apply(part(NEW), vanish)
     monkeypatch.undo()
     assert old_or_new(osaka) == "new", "committed, not confirmed"
-    osaka.until_booted_anew(boot, 150)
+    osaka.until_booted_anew(boot, 240)
     assert old_or_new(osaka) == "old"
     assert osaka.apply(part(NEW))
     assert old_or_new(osaka) == "new"
@@ -166,7 +166,7 @@ def test_router_loses_its_power(osaka: Osaka, step: str) -> None:
 
     with pytest.raises(safe.ApplyFailed):
         osaka.apply(part(NEW), pull)
-    osaka.until_booted_anew(boot, 90)
+    osaka.until_booted_anew(boot, 180)
     assert old_or_new(osaka) == "old", "the saved configuration"
     assert osaka.apply(part(NEW))
     assert old_or_new(osaka) == "new"

@@ -61,10 +61,18 @@ class Recorder(System):
         self.note(" ".join(command))
         return f"output of {command[0]}"
 
-    def pipe(self, command: list[str], text: str) -> None:
+    def pipe(self, command: list[str], text: str, check: bool = True) -> str:
         self.note(
             " ".join([command[0], *(line.split()[-1] for line in text.splitlines() if line.startswith("delete "))])
         )
+        return ""
+
+    def console(self, text: str) -> None:
+        pass
+
+    @contextlib.contextmanager
+    def watched(self, seconds: float) -> Iterator[None]:
+        yield
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         super().write(f"{self.root}{path}", text, mode)

@@ -17,6 +17,7 @@ from .system import System
 PORT = int(os.environ.get("VYOS_STANDIN_PORT", render.PORT))
 FIRST_BOOT = "/run/cloud/vyos_config_commands"
 FIRST_BOOT_DONE = "/config/.first-boot-done"
+BOOT_SECONDS = 60  # four times what it takes under emulation
 
 
 def serve(daemon: Daemon, connection: socket.socket) -> None:
@@ -58,7 +59,8 @@ def main(system: System) -> None:
     threading.Thread(target=listen, args=(daemon, server), daemon=True).start()
     first = [] if system.read(FIRST_BOOT_DONE) else system.read(FIRST_BOOT).splitlines()
     commands = [line for line in first if line.strip()]
-    daemon.boot(commands)
+    with system.watched(BOOT_SECONDS):
+        daemon.boot(commands)
     if commands:
         system.write(FIRST_BOOT_DONE, "yes\n")
     threading.Event().wait()

@@ -61,8 +61,9 @@ class Daemon:
                 problems.append(f"{command}\n{refusal}")
         if first_commands or not saved:
             self.system.write(BOOT_FILE, config.boot_text(), mode=0o660)
-        problems.append(self.apply(config))
+        problems.append(self.apply(config, self.system.console))
         self.system.write(BOOT_LOG, "\n".join([self.system.read(CLOUD_LOG), *problems]).strip() + "\n")
+        self.system.console("\n".join(["configured", *filter(None, problems)]))
         self.ready.set()
 
     def answer(self, operation: str, session_id: str, arguments: list[str]) -> Answer:
@@ -143,10 +144,11 @@ class Daemon:
             self.commit_lock.release()
         return FAILED if failures else 0, failures
 
-    def apply(self, wanted: Config) -> str:
+    def apply(self, wanted: Config, say: Callable[[str], None] = lambda part: None) -> str:
         """Commit part after part: first those that go, last first, then the others; the text tells of failures.
 
         A part that fails keeps its old lines; those before it stay committed and those after it are tried, as in VyOS.
+        `say` is told each part before it is tried.
         """
         failures = []
         paths = [(path, part) for part in PARTS for path in part.paths(self.running, wanted)]
@@ -155,9 +157,10 @@ class Daemon:
         for path, part in [*reversed(deletions), *(one for one in paths if one not in deletions)]:
             if self.running.below(path) == wanted.below(path):
                 continue
+            title = " ".join(path)
+            say(title)
             message = self.apply_part(path, part, self.running.with_part(path, wanted))
             if message:
-                title = " ".join(path)
                 failed = f"[[{title}]] failed" if wanted.has(path) else f"delete [ {title} ] failed"
                 failures += [f"[ {title} ]", message, "", failed]
         if not failures:

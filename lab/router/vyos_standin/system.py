@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import socket
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
 
 CHARON_SOCKET = "/var/run/charon.vici"
 CHARON_PID = "/var/run/charon.pid"
 SSH_PID = "/run/sshd.pid"
+CONSOLE = "/dev/ttyS0"
+COMMAND_SECONDS = 60  # more than any command takes: one that hangs must not hold up the rest of a boot
 
 
 class CommandFailed(Exception):
@@ -21,16 +26,25 @@ class System:
     """Runs commands and writes files, for real."""
 
     def run(self, *command: str, check: bool = True) -> str:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return self.pipe(list(command), "", check)
+
+    def pipe(self, command: list[str], text: str, check: bool = True) -> str:
+        """Run a command with a text as its input; what it wrote. CommandFailed when it does not end in time, too."""
+        title = " ".join(command[:4])
+        try:
+            done = subprocess.run(
+                command, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                timeout=COMMAND_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise CommandFailed(f"{title}: not ended within {COMMAND_SECONDS} s") from error
         if check and done.returncode:
-            raise CommandFailed(f"{' '.join(command[:4])}: {done.stdout.strip()}")
+            raise CommandFailed(f"{title}: {done.stdout.strip()}")
         return done.stdout
 
-    def pipe(self, command: list[str], text: str) -> None:
-        done = subprocess.run(command, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode:
-            raise CommandFailed(f"{command[0]}: {done.stdout.strip()}")
+    def console(self, text: str) -> None:
+        """Tell who watches the boot."""
+        with contextlib.suppress(OSError), open(CONSOLE, "w") as console:
+            console.write(f"[vyos {time.clock_gettime(time.CLOCK_BOOTTIME):.2f}] {text}\n")
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -45,6 +59,16 @@ class System:
                 return file.read()
         except FileNotFoundError:
             return ""
+
+    @contextlib.contextmanager
+    def watched(self, seconds: float) -> Iterator[None]:
+        """Tell on the console what this process is at when a block takes longer."""
+        with open(CONSOLE, "w") as console:
+            faulthandler.dump_traceback_later(seconds, file=console)
+            try:
+                yield
+            finally:
+                faulthandler.cancel_dump_traceback_later()
 
     def start_dhcp(self, interface: str) -> None:
         """Leave a client that the image's init has started alone."""
@@ -96,10 +120,18 @@ class System:
             time.sleep(0.05)
 
     def start_ssh(self) -> None:
-        """Start the SSH server unless it runs."""
+        """Start the SSH server unless it runs, and again when it breaks down, as its unit does (Restart=on-failure)."""
         pid = self.read(SSH_PID).strip()
         if not pid or not os.path.exists(f"/proc/{pid}"):
-            subprocess.Popen(["/usr/sbin/sshd", "-D", "-e"], stdin=subprocess.DEVNULL, start_new_session=True)
+            threading.Thread(target=self.keep_ssh, daemon=True).start()
+
+    def keep_ssh(self) -> None:
+        """Run the SSH server until it is stopped, or says itself that it cannot work (status 255)."""
+        command = ["/usr/sbin/sshd", "-D", "-e"]
+        while (status := subprocess.call(command, stdin=subprocess.DEVNULL, start_new_session=True)) not in (0, 255):
+            self.console(f"sshd ended with {status}")
+            time.sleep(0.1)  # RestartSec
+        self.console(f"sshd is over: {status}")
 
     def stop_ssh(self) -> None:
         """Stop the SSH server; sessions go on."""
