@@ -153,6 +153,8 @@ class VpnSite(pulumi.ComponentResource):
         )
         self.connection = self._connection(self.floating_ip, plan.vyos_user, host_key)
         self.linux_connection = self._connection(self.linux_address, plan.linux_user, linux_key)
+        if not plan.lost:
+            vyos.read_ahead(self.connection, pulumi.InvokeOptions(parent=self))
         self.base = vyos.Configuration(
             f"{name}-base",
             title=f"VyOS of {name}",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import pulumi
+from pulumi.runtime import invoke_async
 
 
 class Connection(TypedDict):
@@ -15,6 +16,14 @@ class Connection(TypedDict):
     user: pulumi.Input[str]
     privateKey: pulumi.Input[str]
     hostKey: pulumi.Input[str]
+
+
+def read_ahead(connection: Connection, opts: pulumi.InvokeOptions) -> None:
+    """Have the provider read a router's lines as soon as the way to it is known, before its resources ask for them."""
+    # in an apply: nobody waits for it, and what is unknown in a preview is not asked for
+    pulumi.Output.from_input(None).apply(
+        lambda _: invoke_async("vyos:index:readAhead", {"connection": connection}, opts)
+    )
 
 
 class Provider(pulumi.ProviderResource):

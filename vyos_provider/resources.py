@@ -24,6 +24,7 @@ READ_PATIENCE = 4.0
 SERVICE_PATIENCE = 900.0
 Properties = dict[str, Any]
 Log = Callable[[str, str], Coroutine[Any, Any, None]]
+Function = Callable[[Properties], Coroutine[Any, Any, Properties]]
 
 
 class Kind(ABC):
@@ -285,6 +286,19 @@ class Routers:
         return self.known.setdefault(access, Router(access))
 
 
+def read_ahead(routers: Routers) -> Function:
+    """The function `readAhead`: begins to read the lines of the router at `connection`, and does not wait for them.
+
+    The engine asks for one resource's check after another's: without it, routers would be read one after another.
+    """
+
+    async def begin(arguments: Properties) -> Properties:
+        routers.of(arguments["connection"]).read_ahead(READ_PATIENCE)
+        return {}
+
+    return begin
+
+
 def access_of(connection: Properties) -> Access:
     """A `connection` input."""
     host, user, private_key, host_key = (connection[name] for name in ("host", "user", "privateKey", "hostKey"))
@@ -303,10 +317,10 @@ def connection(properties: Properties) -> Properties:
     return {"connection": found} if found and None not in found.values() else {}
 
 
-def kinds() -> dict[str, Kind]:
-    """The provider's types of resources by their names."""
+def package() -> tuple[dict[str, Kind], dict[str, Function]]:
+    """The provider's types of resources and its functions by their names."""
     routers = Routers()
-    return {
+    kinds: dict[str, Kind] = {
         "PreSharedKey": PreSharedKey(),
         "HostKey": HostKey(),
         "FirstBoot": FirstBoot(),
@@ -314,3 +328,4 @@ def kinds() -> dict[str, Kind]:
         "Check": Check(routers),
         "Service": Service(routers),
     }
+    return kinds, {"readAhead": read_ahead(routers)}

@@ -17,7 +17,7 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provid
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.rpc import UNKNOWN
 
-from vyos_provider.resources import Kind, Properties
+from vyos_provider.resources import Function, Kind, Properties
 from vyos_provider.ssh import RouterError
 
 VERSION = "1.0.0"
@@ -29,9 +29,9 @@ Values = Mapping[str, PropertyValue]
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """The requests that the engine makes. Secrets are accepted and stay marked."""
 
-    def __init__(self, engine: str, name: str, kinds: Mapping[str, Kind]) -> None:
+    def __init__(self, engine: str, name: str, kinds: Mapping[str, Kind], functions: Mapping[str, Function]) -> None:
         self.engine = engine_pb2_grpc.EngineStub(grpc.aio.insecure_channel(engine))
-        self.name, self.kinds = name, kinds
+        self.name, self.kinds, self.functions = name, kinds, functions
         self.running: set[asyncio.Task[Any]] = set()
 
     async def Handshake(self, request: Any, context: Any) -> Any:
@@ -103,6 +103,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         now = PropertyValue.marshal_map(merged(inputs, found))
         return pb.ReadResponse(id=request.id, properties=request.properties, inputs=now)
 
+    async def Invoke(self, request: Any, context: Any) -> Any:
+        function = self.functions.get(last_part(request.tok))
+        if function is None:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{self.name} has no function {request.tok!r}")
+            raise AssertionError  # abort does not return
+        arguments = plain(PropertyValue.unmarshal_map(request.args))
+        found = await self.attempt(request, context, function(arguments))
+        returned = {name: marked(value) for name, value in found.items()}
+        return pb.InvokeResponse(**{"return": PropertyValue.marshal_map(returned)})
+
     async def Cancel(self, request: Any, context: Any) -> Any:
         for task in self.running:
             task.cancel()
@@ -154,7 +164,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
 def type_of(urn: str) -> str:
     """The last part of the resource's own type in a URN."""
-    return urn.split("::")[2].split("$")[-1].split(":")[-1]
+    return last_part(urn.split("::")[2].split("$")[-1])
+
+
+def last_part(token: str) -> str:
+    """The name in a token of a type or a function, without its package and module."""
+    return token.split(":")[-1]
 
 
 def is_unknown(value: PropertyValue) -> bool:
@@ -205,25 +220,25 @@ def secrets_of(request: Any) -> set[str]:
                 if name not in ("host", "user", "hostKey"):
                     collect(item, secret)  # type: ignore[arg-type]
 
-    for field in ("properties", "olds", "old_inputs", "news", "inputs"):
+    for field in ("properties", "olds", "old_inputs", "news", "inputs", "args"):
         if field in request.DESCRIPTOR.fields_by_name:
             for value in PropertyValue.unmarshal_map(getattr(request, field)).values():
                 collect(value, False)
     return found
 
 
-def main(name: str, kinds: Mapping[str, Kind]) -> None:
+def main(name: str, kinds: Mapping[str, Kind], functions: Mapping[str, Function] | None = None) -> None:
     """Serve the provider of a package; the engine's address is this process's argument that is no option."""
     engine_address = next(argument for argument in sys.argv[1:] if not argument.startswith("-"))
-    asyncio.run(serve(engine_address, name, kinds))
+    asyncio.run(serve(engine_address, name, kinds, functions or {}))
 
 
-async def serve(engine_address: str, name: str, kinds: Mapping[str, Kind]) -> None:
+async def serve(engine_address: str, name: str, kinds: Mapping[str, Kind], functions: Mapping[str, Function]) -> None:
     """Serve until the engine ends this process, or has gone without a word."""
     engine = os.getppid()
     limits = [("grpc.max_receive_message_length", MESSAGE_LIMIT), ("grpc.max_send_message_length", MESSAGE_LIMIT)]
     server = grpc.aio.server(options=limits)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(engine_address, name, kinds), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(engine_address, name, kinds, functions), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     ended = asyncio.Event()
@@ -236,4 +251,3 @@ async def serve(engine_address: str, name: str, kinds: Mapping[str, Kind]) -> No
         except TimeoutError:
             continue
     os._exit(0)  # a running request must not hold the process
-

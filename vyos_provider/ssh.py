@@ -201,10 +201,16 @@ class Router:
                 self._connection = await connect(self.access, patience)
             return self._connection
 
-    async def lines(self, patience: float) -> tuple[Line, ...]:
-        """The active lines, read once in a run; `forget` after each change."""
+    def read_ahead(self, patience: float) -> None:
+        """Begin to read the lines, for whoever asks for them next. A failure is theirs to see."""
         if self._read is None:
             self._read = asyncio.create_task(self._read_lines(patience))
+            self._read.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def lines(self, patience: float) -> tuple[Line, ...]:
+        """The active lines, read once in a run; `forget` after each change."""
+        self.read_ahead(patience)
+        assert self._read
         return await asyncio.shield(self._read)
 
     async def _read_lines(self, patience: float) -> tuple[Line, ...]:

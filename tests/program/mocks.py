@@ -46,6 +46,8 @@ class Cloud(pulumi.runtime.Mocks):
         #: what a site's cloud answers a question with, by the site and the name that is asked for
         self.failures: dict[tuple[str, str], str] = {}
         self.asked: list[tuple[str, str, str]] = []
+        #: the ways to the routers that are read ahead
+        self.read_ahead: list[dict[str, Any]] = []
 
     def new_resource(self, args: Registered) -> tuple[str, dict[str, Any]]:
         key = f"{args.typ}::{args.name}"
@@ -79,6 +81,9 @@ class Cloud(pulumi.runtime.Mocks):
         return outputs | self.outputs.get(args.name, {})
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        if args.token == "vyos:index:readAhead":
+            self.read_ahead.append(dict(args.args["connection"]))
+            return {}, []
         name = args.args.get("name") or "ext"
         site = (args.provider or "").split("::")[-2]
         self.asked.append((site, args.token.split(":")[-1], name))

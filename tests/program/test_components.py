@@ -388,6 +388,9 @@ def test_what_a_lost_site_has_stays_as_it_was_and_its_cloud_is_not_asked(cloud: 
     run(program)
     assert told == {"tokyo": None, "osaka": True, "nagoya": None}
     assert {site for site, _, _ in cloud.asked} == {"tokyo", "nagoya"}
+    assert {way["user"] for way in cloud.read_ahead} == {"vyos"}
+    addresses = {cloud.outputs_of("FloatingIp", f"{site}-floating-ip")["address"] for site in ("tokyo", "nagoya")}
+    assert {way["host"] for way in cloud.read_ahead} == addresses
     custom = {key: request for key, request in cloud.requests.items() if request.custom and ":providers:" not in key}
     kept = {request.name for request in custom.values() if list(request.ignoreChanges) == ["*"]}
     of_osaka = {

@@ -17,7 +17,7 @@ import pytest
 from tests.vyos_provider.conftest import VyosHost, serving
 from vyos_provider import apply as module
 from vyos_provider import ssh
-from vyos_provider.apply import ApplyFailed, apply
+from vyos_provider.apply import SYNC, ApplyFailed, apply
 from vyos_provider.lines import Part, parse
 from vyos_provider.ssh import Router
 
@@ -127,6 +127,7 @@ def test_lines_are_committed_confirmed_and_saved(vyos: VyosHost) -> None:
     assert own(vyos.show()) == NEW
     assert own(vyos.saved()) == NEW
     assert steps == [*STEPS, "read the active lines"]
+    assert vyos.typed[vyos.typed.index("save") :].count(SYNC) == 1, "a power failure does not undo it"
     assert vyos.logins == 2  # the kept connection, and the one that tries the door
 
 

@@ -24,7 +24,7 @@ from vyos_provider.resources import (
     Properties,
     Routers,
     Service,
-    kinds,
+    package,
     sequence,
 )
 from vyos_provider.ssh import RouterError
@@ -461,7 +461,7 @@ def service(host: VyosHost, **other: Any) -> Properties:
     """A Service's inputs, its files in the host's own directory."""
     found = {
         "title": "name server of tokyo",
-        "files": {f"{host.directory}/service/a.conf": ["it's a \"line\"", "key $KEY", ""], f"{host.directory}/b": ["b"]},
+        "files": {f"{host.directory}/service/a.conf": ['it\'s a "line"', "key $KEY", ""], f"{host.directory}/b": ["b"]},
         "secrets": {"KEY": KEY},
         "prepare": f"ls {host.directory}/service 2>&1 | tail -n 1 >> {host.directory}/notes",
         "apply": f"cat; cat {host.directory}/service/a.conf >> {host.directory}/notes",
@@ -481,7 +481,7 @@ def test_a_service_is_prepared_written_and_applied(vyos: VyosHost) -> None:
             kind, log = Service(Routers()), Messages()
             assert await kind.create(service(vyos), log) == {}
             file = vyos.directory / "service/a.conf"
-            assert file.read_text() == f"it's a \"line\"\nkey {KEY}\n\n"
+            assert file.read_text() == f'it\'s a "line"\nkey {KEY}\n\n'
             assert file.stat().st_mode & 0o777 == 0o600
             first = (vyos.directory / "notes").read_text()
             assert first.splitlines()[0].endswith("No such file or directory"), "prepare comes before the files"
@@ -510,7 +510,9 @@ def test_a_service_that_fails_names_the_step_and_what_the_machine_said(vyos: Vyo
         async with serving(vyos):
             await Service(Routers()).create(service(vyos, **wrong), Messages())
 
-    with pytest.raises(RouterError, match=f"^name server of tokyo: failed at the step '{step}': (?s:.*){said}") as failed:
+    with pytest.raises(
+        RouterError, match=f"^name server of tokyo: failed at the step '{step}': (?s:.*){said}"
+    ) as failed:
         asyncio.run(main())
     assert KEY not in str(failed.value)
     if step == "prepare":
@@ -524,10 +526,43 @@ def test_a_service_whose_connection_is_lost_is_not_applied_in_part(vyos: VyosHos
     assert not (vyos.directory / "one").exists()
 
 
-def test_the_kinds_by_their_names() -> None:
-    assert {name: type(kind).__name__ for name, kind in kinds().items()} == {
+def test_the_package_by_its_names() -> None:
+    kinds, functions = package()
+    assert {name: type(kind).__name__ for name, kind in kinds.items()} == {
         name: name for name in ("PreSharedKey", "HostKey", "FirstBoot", "Configuration", "Check", "Service")
     }
+    assert set(functions) == {"readAhead"}
+
+
+def test_a_router_that_is_read_ahead_is_not_read_again(vyos: VyosHost) -> None:
+    kinds, functions = package()
+
+    async def main() -> None:
+        async with serving(vyos):
+            known = inputs(vyos)
+            assert await functions["readAhead"]({"connection": known["connection"]}) == {}
+            assert vyos.logins == 0, "not waited for"
+            async with asyncio.timeout(10):
+                while vyos.commands != [SHOW]:
+                    await asyncio.sleep(0.01)
+            assert "drift" in await kinds["Configuration"].check(known, known, Messages())
+            assert (vyos.commands, vyos.logins) == ([SHOW], 1)
+
+    asyncio.run(main())
+
+
+def test_what_cannot_be_read_ahead_is_told_by_the_check(vyos: VyosHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vyos_provider.resources.READ_PATIENCE", 0.1)
+    kinds, functions = package()
+    known, messages = inputs(vyos), Messages()
+
+    async def main() -> None:
+        await functions["readAhead"]({"connection": known["connection"]})
+        await asyncio.sleep(0.5)
+        assert await kinds["Configuration"].check(known, known, messages) == known
+
+    asyncio.run(main())
+    assert ["cannot be reached by SSH" in text for _, text in messages] == [True]
 
 
 def test_user_data_changes_with_what_the_machine_is_made_of_and_never_by_itself() -> None:
