@@ -242,13 +242,13 @@ def provider_drops_ipip(lab: Lab) -> Iterator[None]:
         in_clients_namespace("nft", "delete table bridge test_status")
 
 
-def packet_filter(rule: str) -> Trouble:
-    """Osaka's router loses some of what it forwards, without a word."""
+def packet_filter(rule: str, hook: str = "forward") -> Trouble:
+    """Osaka's router loses some of what it forwards, or of what comes to itself, without a word."""
 
     @trouble
     def change(lab: Lab) -> Iterator[None]:
-        for words in ("add table ip test_status", "'add chain ip test_status forward { type filter hook forward priority -300; }'",
-                      f"add rule ip test_status forward {rule} drop"):  # fmt: skip
+        for words in ("add table ip test_status", f"'add chain ip test_status lost {{ type filter hook {hook} priority -300; }}'",
+                      f"add rule ip test_status lost {rule} drop"):  # fmt: skip
             lab.router(f"nft {words}")
         try:
             yield
@@ -256,6 +256,38 @@ def packet_filter(rule: str) -> Trouble:
             lab.router("nft delete table ip test_status")
 
     return change
+
+
+NO_IKE = packet_filter("udp dport 500", "input")
+
+
+@trouble
+def no_ike(lab: Lab) -> Iterator[None]:
+    """Osaka does not hear Tokyo's IKE, nor what Tokyo answers."""
+    with NO_IKE(lab):
+        lab.agree_anew()
+        yield
+    lab.agree_anew()
+
+
+@trouble
+def no_esp(lab: Lab) -> Iterator[None]:
+    """The ESP pair is gone, and the routers do not get to agree on another."""
+    with NO_IKE(lab):
+        for site in ("osaka", "tokyo"):
+            lab.router(f"swanctl --terminate --child {LINK}-tunnel-0 --force --timeout 1 || true", site)
+        yield
+    lab.agree_anew()
+
+
+@trouble
+def vm_ignores(lab: Lab) -> Iterator[None]:
+    """What a firewall on the VM itself does, for example."""
+    lab.linux("sysctl -q net.ipv4.icmp_echo_ignore_all=1")
+    try:
+        yield
+    finally:
+        lab.linux("sysctl -q net.ipv4.icmp_echo_ignore_all=0")
 
 
 @trouble
@@ -376,6 +408,7 @@ CASES: list[tuple[Trouble, list[tuple[str, str]]]] = [
     (packet_filter("icmp type echo-request ip length 84 numgen inc mod 3 0"), [("high loss", WHOLE_LINK)]),
     (rule_gone, [("router's firewall blocks", AT_OSAKA)]),
     (no_route, [("no route in the LAN", AT_OSAKA)]),
+    (vm_ignores, [("lost in the LAN", WHOLE_LINK)]),
     (no_address_pairs, [("anti-spoofing drops", AT_OSAKA)]),
     (other_group("linux", "tcp", "udp", "icmp"), [("security group of the LAN blocks", AT_OSAKA)]),
     (paused("osaka-linux"), [("Linux VM unreachable", "osaka")]),
@@ -390,6 +423,8 @@ CASES: list[tuple[Trouble, list[tuple[str, str]]]] = [
     (keys_lost, [("stale IKE", WHOLE_LINK)]),
     (wrong_key, [("wrong PSK", WHOLE_LINK)]),
     (other_proposal, [("proposal mismatch", AT_OSAKA)]),
+    (no_ike, [("no IKE", WHOLE_LINK)]),
+    (no_esp, [("no ESP", WHOLE_LINK)]),
     (other_prefix, [("selectors mismatch", AT_OSAKA)]),
     (tunnel_down, [("tunnel interface changed", AT_OSAKA)]),
 ]  # fmt: skip

@@ -25,7 +25,7 @@ from vyos_provider.apply import ApplyFailed, apply
 from vyos_provider.ssh import Router
 
 #: commands that a change of PART sends to the router, one after another
-POINTS = 27
+POINTS = 28
 #: the first of them from which on something may have been committed
 COMMIT = 14
 WITHIN = "VyOS takes it back within 2 min"
