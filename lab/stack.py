@@ -47,8 +47,13 @@ def prepare() -> dict[str, str]:
 
 def is_there(backend: str, configuration: Path) -> bool:
     """Whether the stack is known to have been made, with its salt; only of the backend in the state."""
-    stack = state("pulumi", ".pulumi", "stacks", "vpn-connect", f"{STACK}.json")
-    return backend == f"file://{state('pulumi')}" and stack.exists() and "encryptionsalt:" in configuration.read_text()
+    own = backend == f"file://{state('pulumi')}"
+    return own and state_file().exists() and "encryptionsalt:" in configuration.read_text()
+
+
+def state_file() -> Path:
+    """The stack in the backend in the state."""
+    return state("pulumi", ".pulumi", "stacks", "vpn-connect", f"{STACK}.json")
 
 
 def refreshed(own: Path) -> Path:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -85,6 +86,8 @@ class Stack:
     environment: dict[str, str]
     scratch: Path
     printed: list[str] = field(default_factory=list)
+    #: by the time when the state was written
+    known_outputs: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def pulumi(self, *arguments: str, status: int = 0) -> str:
         """Run a Pulumi command in the clouds' namespace; what it printed. AssertionError when it ends otherwise."""
@@ -106,8 +109,12 @@ class Stack:
         return self.pulumi("up", "--yes", "--skip-preview", *arguments)
 
     def outputs(self) -> dict[str, Any]:
-        """The outputs in plain."""
-        return stack.outputs(self.environment)
+        """The outputs in plain; Pulumi is asked when the state is another than before."""
+        file = stack.state_file()
+        written = file.stat().st_mtime_ns if file.exists() else time.monotonic_ns()  # another backend: ask each time
+        if written not in self.known_outputs:
+            self.known_outputs = {written: stack.outputs(self.environment)}
+        return self.known_outputs[written]
 
     def resources(self) -> list[dict[str, Any]]:
         """The stack's resources as its state has them, secrets still encrypted."""
