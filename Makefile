@@ -58,7 +58,7 @@ lint: packages ## ruff and mypy
 lock: ## write requirements.txt from requirements.in
 	@tools=$$(mktemp -d) && python3 -m venv $$tools && $$tools/bin/pip install -q pip-tools && \
 	$$tools/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate --no-emit-index-url \
-	  --no-emit-trusted-host --output-file requirements.txt requirements.in; status=$$?; rm -rf $$tools; exit $$status
+	  --no-emit-trusted-host --no-emit-find-links --output-file requirements.txt requirements.in; status=$$?; rm -rf $$tools; exit $$status
 
 toolchain: packages ## Pulumi and its OpenStack plugin
 	@python3 -m toolchain build
