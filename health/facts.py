@@ -146,7 +146,7 @@ class Router:
     key_digests: Mapping[str, str] = field(default_factory=dict, repr=False)
     tunnels: Mapping[str, Tunnel] = field(default_factory=dict)
     associations: tuple[IkeSa, ...] = ()
-    #: what charon noted lately of IKE's failures, the last at the end
+    #: what charon noted lately of refusals and agreements, the last at the end
     log: tuple[str, ...] = ()
     tunnel_pings: Mapping[str, Ping] = field(default_factory=dict)
     lan_pings: Mapping[str, Ping] = field(default_factory=dict)

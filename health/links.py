@@ -87,7 +87,7 @@ def told_by(log: Iterable[str]) -> Cause | None:
 
 
 def noted(link: Link, facts: Facts) -> tuple[str, ...]:
-    """The last failure that each router's charon noted of the link."""
+    """What each router's charon noted last of the link: a refusal, or that the two have agreed since then."""
     return tuple(
         f"{end.site}: {lines[-1]}"
         for end, _, router in routers(link, facts)

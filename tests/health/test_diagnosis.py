@@ -62,11 +62,11 @@ def tunnel_down(sound: Sound) -> None:
     sound.break_link(LINK, "tunnel")
 
 
-def log(text: str) -> Spoil:
+def log(*last: str) -> Spoil:
     """What charon noted of the link last, before something else of another link."""
     noted = (
         f"06[IKE] <{LINK}|2> received TS_UNACCEPTABLE notify",
-        f"06[IKE] <{LINK}|3> {text}",
+        *(f"06[IKE] <{LINK}|{number}> {text}" for number, text in enumerate(last, 3)),
         "<other|1> NO_PROPOSAL_CHOSEN",
     )
     return lambda sound: sound.spoil_router("tokyo", log=noted)
@@ -125,6 +125,9 @@ CASES: list[tuple[str, Spoil, Cause, str]] = [
     ("charon has other prefixes",
      broken("esp", together(childless, log("received TS_UNACCEPTABLE notify"))),
      Cause.SELECTORS_DIFFER, WHOLE_LINK),
+    ("charon had another cipher, until the two agreed",
+     broken("ike", log("received NO_PROPOSAL_CHOSEN notify error", f"CHILD_SA {LINK}-tunnel-0{{2}} established with SPIs")),
+     Cause.IKE_DOWN, WHOLE_LINK),
     ("no IKE for no reason", broken("ike", lambda _: None), Cause.IKE_DOWN, WHOLE_LINK),
     ("no ESP for no reason", broken("esp", childless), Cause.ESP_DOWN, WHOLE_LINK),
     ("ESP carries nothing", broken("esp", lambda _: None), Cause.STALE_IKE, WHOLE_LINK),

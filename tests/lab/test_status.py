@@ -258,7 +258,7 @@ def packet_filter(rule: str, hook: str = "forward") -> Trouble:
     return change
 
 
-NO_IKE = packet_filter("udp dport 500", "input")
+NO_IKE = packet_filter("udp dport '{ 500, 4500 }'", "input")
 
 
 @trouble
