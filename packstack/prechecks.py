@@ -199,6 +199,8 @@ def ssh_as_root(on: Subject) -> Found:
         return "stop", "PackStack logs in to its hosts as root; set `PermitRootLogin prohibit-password` in sshd_config"
     if not any(line.startswith("subsystem sftp ") for line in lines):
         return "stop", "PackStack fetches Puppet's logs by sftp; add `Subsystem sftp internal-sftp` to sshd_config"
+    if "port 22" not in lines:
+        return "stop", "PackStack logs in to its hosts at port 22; add `Port 22` to sshd_config"
     return "fine", "with a key, and with sftp"
 
 

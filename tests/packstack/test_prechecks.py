@@ -46,6 +46,7 @@ STOPS: list[tuple[str, Changes, dict[str, Any], str]] = [
     ("repositories", {"repositories": "repo id\nbaseos B\nepel E"}, {}, "epel has newer packages than OpenStack can do with; `dnf config-manager --set-disabled epel`"),
     ("SSH as root", {"sshd": "permitrootlogin no"}, {}, "PackStack logs in to its hosts as root; set `PermitRootLogin prohibit-password` in sshd_config"),
     ("SSH as root", {"sshd": "permitrootlogin yes"}, {}, "PackStack fetches Puppet's logs by sftp; add `Subsystem sftp internal-sftp` to sshd_config"),
+    ("SSH as root", {"sshd": "port 2222\npermitrootlogin yes\nsubsystem sftp internal-sftp"}, {}, "PackStack logs in to its hosts at port 22; add `Port 22` to sshd_config"),
     ("existing OpenStack", {"keystonerc": "", "owner": ("", 1)}, {}, "there is one already (/root/keystonerc_admin), and this stack has not made it; take a fresh host, or use that OpenStack as any other cloud, with clouds.yaml (its administrator is in /root/keystonerc_admin)"),
 ]  # fmt: skip
 
