@@ -88,7 +88,9 @@ class PackStackHost(pulumi.ComponentResource):
             [installer],
         )
         about = {"digest": answer_file.output_of("digest")}
-        self.installation = self._step("Installation", "openstack", {**about, "secret": self.secret}, [], [answer_file])
+        self.installation = self._step(
+            "Installation", "openstack", {**about, "secret": self.secret, "connections": connections}, [], [answer_file]
+        )
         credentials = self._step(
             "Credentials", "credentials", about, [*NEEDED.values(), "keystonerc"], [self.installation]
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,18 +19,36 @@ RUN = f"{DIRECTORY}/run"
 PACKSTACK_LOGS = "/var/tmp/packstack"
 #: bytes of the log that are read at once
 CHUNK = 65536
+#: programs that PackStack finds before the system's
+PROGRAMS = f"{DIRECTORY}/bin"
 #: `HOME` is where PackStack writes the administrator's keystonerc
-ENVIRONMENT = "HOME=/root LC_ALL=en_US.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT = (
+    f"HOME=/root LC_ALL=en_US.UTF-8 PATH={PROGRAMS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+)
+#: the host keys that are taken
+KNOWN_HOSTS = f"{DIRECTORY}/known_hosts"
+#: `ssh`, `scp` and `ssh-keyscan` for PackStack, which would send the cloud's passwords to whoever answers
+SSH = f"""#!/bin/sh
+program=${{0##*/}}
+if [ "$program" = ssh-keyscan ]; then
+  exec grep "^$1 " {KNOWN_HOSTS}
+fi
+# PackStack says otherwise behind these; of an option that is given twice, the first counts
+exec "/usr/bin/$program" -o StrictHostKeyChecking=yes -o UserKnownHostsFile={KNOWN_HOSTS} \\
+  -o GlobalKnownHostsFile=/dev/null "$@"
+"""
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 Began = Literal["started", "attached", "finished", "other"]
 
 
-def start(digest: str) -> str:
+def start(digest: str, host_keys: Mapping[str, str]) -> str:
     """A script that starts PackStack unless it runs already; it prints one of `Began`.
 
     `digest` names the answers: "finished" if a run with these has ended well, "other" while one with others runs.
+    `host_keys`: of all hosts, by their addresses.
     """
+    known = "".join(f"{address} {key}\n" for address, key in host_keys.items())
     packstack = f"env {ENVIRONMENT} PYTHONUNBUFFERED=1 packstack --answer-file={ANSWER_FILE} 9>&-"
     # written whole: who looks finds no status or the status
     body = f"{packstack}; echo $? > {RUN}/status.new; mv {RUN}/status.new {RUN}/status"
@@ -42,8 +61,13 @@ if flock --nonblock 9; then
     echo finished
   else
     rm -rf {RUN}
-    mkdir {RUN}
+    mkdir -p {RUN} {PROGRAMS}
     echo {digest} > {RUN}/digest
+    printf %s {shlex.quote(known)} > {KNOWN_HOSTS}
+    printf %s {shlex.quote(SSH)} > {PROGRAMS}/ssh
+    chmod 700 {PROGRAMS}/ssh
+    ln -sf ssh {PROGRAMS}/scp
+    ln -sf ssh {PROGRAMS}/ssh-keyscan
     setsid --fork bash -c {shlex.quote(body)} > {RUN}/log 2>&1 < /dev/null
     echo started
   fi

@@ -171,18 +171,20 @@ class AnswerFile(Step):
 class Installation(Step):
     """PackStack's run. It goes on on the host whatever becomes of the session, and is attached to again.
 
-    Inputs: `digest` (of the answer file), `secret`. With another digest PackStack runs again, which changes what the
-    answers have changed. Deleting this leaves the OpenStack as it is.
+    Inputs: `digest` (of the answer file), `secret`, `connections` (to all hosts; PackStack takes no other host keys).
+    With another digest PackStack runs again, which changes what the answers have changed. Deleting this leaves the
+    OpenStack as it is.
     """
 
     def diff(self, old: Properties, new: Properties) -> list[str]:
         return ["digest"] if old.get("digest") != new.get("digest") else []
 
     async def create(self, inputs: Properties, log: Log) -> Properties:
-        host = self.host(inputs)
+        host, ways = self.host(inputs), [access_of(way) for way in inputs["connections"]]
         written = await host.must(f"cat {run.ANSWER_FILE}", "read the answer file")
         hidden = answers.secrets_in(written, inputs["secret"])
-        began = (await host.must(run.start(inputs["digest"]), "start PackStack")).strip()
+        start = run.start(inputs["digest"], {way.host: way.host_key for way in ways})
+        began = (await host.must(start, "start PackStack")).strip()
         if began == "other":
             raise HostError(f"{host.access.host}: PackStack runs with other answers there; wait until it has ended")
         await log("info", f"PackStack: {began}")

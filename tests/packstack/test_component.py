@@ -68,7 +68,11 @@ def test_each_step_comes_after_the_one_before(cloud: NewCloud) -> None:
     for (_, before), (kind, name) in pairwise(order):
         assert before in needs(cloud, kind, name), (before, name)
     assert "nagoya-preparation-compute1.example.net" in needs(cloud, "Installer", "nagoya-packstack")
-    assert len(cloud.inputs("Prechecks", "nagoya-prechecks")["connections"]) == 2
+    for kind, name in (("Prechecks", "nagoya-prechecks"), ("Installation", "nagoya-openstack")):
+        assert [way["host"] for way in revealed(cloud.inputs(kind, name)["connections"])] == [
+            "192.0.2.10",
+            "192.0.2.11",
+        ]
 
 
 def test_all_of_a_host_is_protected_unless_it_is_said_otherwise(cloud: NewCloud) -> None:

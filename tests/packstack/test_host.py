@@ -80,7 +80,7 @@ class Run:
         return str((await self.step("AnswerFile", answers=given, secret=SECRET))["digest"])
 
     async def install(self, digest: str) -> None:
-        await self.step("Installation", digest=digest, secret=SECRET)
+        await self.step("Installation", connections=[self.host.connection()], digest=digest, secret=SECRET)
 
     def steps_told(self) -> list[str]:
         """PackStack's own steps among what was told."""
