@@ -135,7 +135,7 @@ paths = [os.path.join(where, name) for where, _, names in os.walk("{PACKSTACK_LO
 for path in [*paths, "{RUN}/log"]:
     if "/hieradata/" in path:
         os.remove(path)
-    elif path.endswith("log") and os.path.isfile(path):
+    elif path.endswith(("log", ".running", ".finished")) and os.path.isfile(path):
         with open(path, "r+", errors="surrogateescape") as file:
             before = after = file.read()
             for secret in secrets:

@@ -192,7 +192,8 @@ class Installation(Step):
             return {}
         progress, last = await self.follow(host, hidden, log)
         # not before it has ended: it would go on at its old place in its logs
-        await clean(host, hidden, log)
+        for way in ways:
+            await clean(self.hosts.of(way), hidden, log)
         if progress.state == "gone":
             raise HostError(f"{host.access.host}: PackStack has ended without a word, as when the host restarts")
         if progress.state != "0":
