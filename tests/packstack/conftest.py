@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.packstack.host import TestHost, running
+from tests.packstack.samples import COMPUTE
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,4 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def host(tmp_path: Path) -> Iterator[TestHost]:
     """A bare host."""
     with running(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def compute(host: TestHost, tmp_path: Path) -> Iterator[TestHost]:
+    """A second bare host, which the first one reaches."""
+    with running(tmp_path / "compute1", COMPUTE["address"]) as started:
+        started.wire(host)
         yield started

@@ -26,7 +26,7 @@ from tests.packstack.standin import DEFAULTS, SIMPLE, TOOLS
 
 T = TypeVar("T")
 ADDRESS = "192.0.2.10"
-#: of the namespaces' names; the number of the process that made one comes behind it
+#: of the namespaces' names; the number of the process that made one, and the host's address, come behind it
 PREFIX = "packstack"
 FQDN = "nagoya.example.net"
 PORT = 22
@@ -39,6 +39,7 @@ Subsystem sftp internal-sftp
 SetEnv PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 """
 STANDIN_HOME = "var/lib/standin"
+PUPPET_APPLY = ["puppet", "apply"]
 
 
 class TestHost:
@@ -70,9 +71,9 @@ class TestHost:
                 stderr=console,
             )
         deadline = time.monotonic() + 20
-        while "listening" not in (self.directory / "console.log").read_text():
+        while "listening" not in self.console:
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((self.directory / "console.log").read_text())
+                raise RuntimeError(self.console)
             time.sleep(0.05)
         (init,) = psutil.Process(self._process.pid).children()
         self._init = init.pid
@@ -90,6 +91,15 @@ class TestHost:
                 ip.link("set", index=index, state="up")
             # PackStack draws its own address from the default gateway's
             ip.route("add", dst="default", gateway=f"{self.address.rpartition('.')[0]}.1")
+
+    def wire(self, other: TestHost) -> None:
+        """A wire to another host, from eth0 to eth0."""
+        with NetNS(self.namespace) as here, NetNS(other.namespace) as there:
+            here.link("add", ifname="wire", kind="veth", peer={"ifname": "wire", "net_ns_fd": other.namespace})
+            for ip in (here, there):
+                index = ip.link_lookup(ifname="wire")[0]
+                ip.link("set", index=index, master=ip.link_lookup(ifname="eth0")[0])
+                ip.link("set", index=index, state="up")
 
     def write_tree(self) -> None:
         """What is this host's own, over the base."""
@@ -137,6 +147,11 @@ class TestHost:
         """Its root directory, as it sees it itself."""
         return Path(f"/proc/{self._init}/root")
 
+    @property
+    def console(self) -> str:
+        """What its SSH server tells."""
+        return (self.directory / "console.log").read_text()
+
     def file(self, path: str) -> str:
         """A file's text."""
         return (self.root / path.lstrip("/")).read_text()
@@ -181,9 +196,13 @@ class TestHost:
         listener = psutil.Process(self._init)
         min(listener.children(), key=lambda session: session.create_time()).kill()
 
-    def logins(self) -> int:
-        """How often the provider has logged in; PackStack does so with an RSA key."""
-        return (self.directory / "console.log").read_text().count("ssh2: ED25519")
+    def logins(self, kind: str = "ED25519") -> int:
+        """How often the provider has logged in; PackStack does so with a key of the kind RSA."""
+        return self.console.count(f"ssh2: {kind}")
+
+    def manifests(self) -> list[str]:
+        """What Puppet was to apply, in order, since `forget`."""
+        return [Path(one["words"][-1]).name for one in self.asked() if [one["tool"], *one["words"]][:2] == PUPPET_APPLY]
 
     def runs_of_packstack(self) -> int:
         """How often PackStack was started with the answer file: each start has a directory of its own there."""
@@ -217,10 +236,10 @@ class TestHost:
 def running(directory: Path, address: str = ADDRESS) -> Iterator[TestHost]:
     """A host for as long as the block lasts."""
     for left in netns.listnetns():  # by tests that were killed
-        prefix, _, pid = left.partition("-")
-        if prefix == PREFIX and not psutil.pid_exists(int(pid)):
+        prefix, _, rest = left.partition("-")
+        if prefix == PREFIX and not psutil.pid_exists(int(rest.partition("-")[0])):
             netns.remove(left)
-    host = TestHost(directory, f"{PREFIX}-{os.getpid()}", address)
+    host = TestHost(directory, f"{PREFIX}-{os.getpid()}-{address}", address)
     try:
         host.start()
         yield host

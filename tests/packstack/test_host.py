@@ -22,7 +22,7 @@ from packstack.provider.kinds import Step
 from packstack.run import ANSWER_FILE
 from packstack.settings import HostSettings
 from tests.packstack.host import TestHost
-from tests.packstack.samples import settings
+from tests.packstack.samples import COMPUTE, settings
 from vyos_provider.resources import Properties
 
 SECRET, OWNER = "7" * 64, "this-stack"
@@ -39,11 +39,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Run:
-    """One run of the provider on a host: its steps, and what they told."""
+    """One run of the provider on a host, and the hosts beside it: its steps, and what they told."""
 
     host: TestHost
     settings: HostSettings
     user: str = "root"
+    further: tuple[TestHost, ...] = ()
     told: list[str] = field(default_factory=list)
     kinds: dict[str, Any] = field(default_factory=kinds.kinds)
 
@@ -60,18 +61,26 @@ class Run:
     def described(self) -> Any:
         return self.settings.model_dump(mode="json", by_alias=True)
 
+    @property
+    def connections(self) -> list[dict[str, Any]]:
+        return [host.connection(self.user) for host in (self.host, *self.further)]
+
     async def prechecks(self) -> list[str]:
-        found = await self.step("Prechecks", connections=[self.host.connection(self.user)], owner=OWNER)
+        found = await self.step("Prechecks", connections=self.connections, owner=OWNER)
         return list(found["findings"])
 
-    async def prepare(self) -> list[str]:
+    async def prepare(self, host: TestHost | None = None) -> list[str]:
+        """Prepare a host; the controller if none is given."""
+        host = host or self.host
         key = (await self.step("InstallerKey"))["publicKey"]
-        return list((await self.step("Preparation", address="192.0.2.10", authorizedKey=key, owner=OWNER))["changed"])
+        about = {"connection": host.connection(self.user), "address": host.address, "authorizedKey": key}
+        return list((await self.step("Preparation", **about, owner=OWNER))["changed"])
 
     async def to_answers(self, **more: str) -> str:
         """All steps up to the answer file; its digest."""
         await self.prechecks()
-        await self.prepare()
+        for host in (self.host, *self.further):
+            await self.prepare(host)
         await self.step("Installer")
         return await self.answer(**more)
 
@@ -79,18 +88,26 @@ class Run:
         given = {**answers(self.settings), **more}
         return str((await self.step("AnswerFile", answers=given, secret=SECRET))["digest"])
 
-    async def install(self, digest: str) -> None:
-        await self.step("Installation", connections=[self.host.connection()], digest=digest, secret=SECRET)
+    async def install(self, digest: str, **other: Any) -> None:
+        await self.step("Installation", **{"connections": self.connections, **other}, digest=digest, secret=SECRET)
 
     def steps_told(self) -> list[str]:
         """PackStack's own steps among what was told."""
         return [line.partition(" [ DONE ]")[0].strip() for line in self.told if "[ DONE ]" in line]
 
 
-def run(host: TestHost, work: Callable[[Run], Awaitable[T]], user: str = "root", **keys: Any) -> T:
-    """Work with the provider on a host, from its own network namespace."""
-    public = host.key.export_public_key().decode().strip()
-    made = Run(host, settings(hostKey=public, user=user, **keys), user)
+def run(
+    host: TestHost,
+    work: Callable[[Run], Awaitable[T]],
+    user: str = "root",
+    compute: TestHost | None = None,
+    **keys: Any,
+) -> T:
+    """Work with the provider on a host, and on one beside it, from the first one's network namespace."""
+    further = (compute,) if compute else ()
+    beside = [COMPUTE | {"hostKey": one.connection()["hostKey"]} for one in further]
+    described = settings(hostKey=host.connection()["hostKey"], user=user, furtherHosts=beside, **keys)
+    made = Run(host, described, user, further)
 
     async def main() -> T:
         try:
@@ -207,6 +224,76 @@ def test_all_that_stands_in_the_way_is_told_together_and_nothing_is_touched(host
     ]  # fmt: skip
     assert host.changed() == []
     assert not host.exists(DIRECTORY)
+
+
+@pytest.mark.thorough
+def test_a_compute_host_beside_the_controller_becomes_a_part_of_its_openstack(
+    host: TestHost, compute: TestHost
+) -> None:
+    async def work(on: Run) -> None:
+        found = await on.prechecks()
+        assert {line.partition(":")[0] for line in found} == {"nagoya.example.net", "compute1.example.net"}
+        assert "compute1.example.net: provider interface: not needed on this host" in found
+        for one in (host, compute):
+            changed = await on.prepare(one)
+            assert {"/etc/hosts: nagoya.example.net, compute1.example.net", "PackStack's key for root"} <= set(changed)
+            one.forget()
+            assert await on.prepare(one) == []
+            assert one.changed() == [], "the second run changes nothing"
+        await on.step("Installer")
+        digest = await on.answer()
+        mistaken = [host.connection(), compute.connection(key=asyncssh.generate_private_key("ssh-ed25519"))]
+        with pytest.raises(ssh.HostError, match="Host key verification failed"):
+            await on.install(digest, connections=mistaken)
+        assert compute.logins("RSA") == 0, "nothing is sent to a host that shows another key"
+        left_behind(compute)
+        on.told.clear()
+        await on.install(digest)
+        assert {"192.0.2.10_controller.pp:", "192.0.2.10_network.pp:", "192.0.2.11_compute.pp:"} <= set(on.steps_told())
+        assert (await on.step("Credentials", digest=digest))["authUrl"] == "http://192.0.2.10:5000/v3"
+
+    run(host, work, compute=compute)
+    assert compute.logins("RSA") > 0
+    assert compute.manifests() == ["192.0.2.11_compute.pp"]
+    assert host.manifests() == ["192.0.2.10_controller.pp", "192.0.2.10_network.pp", "192.0.2.10_controller_post.pp"]
+    assert host.runs_of_packstack() == 2
+    for one in (host, compute):
+        assert one.refused() == []
+        assert "192.0.2.10 nagoya.example.net nagoya" in one.file("/etc/hosts")
+        assert "192.0.2.11 compute1.example.net compute1" in one.file("/etc/hosts")
+    assert (host.state()["hostname"], compute.state()["hostname"]) == ("nagoya.example.net", "compute1.example.net")
+    # it is no port of the provider bridge there
+    assert (host.state()["unmanaged"], compute.state()["unmanaged"]) == (["eth1"], [])
+    assert leaks(compute) == set(), "no secret is left where none is needed"
+    assert not compute.exists(ANSWER_FILE)
+    assert "no matching host key" not in compute.console, "nobody asks it for its host keys, of whatever kind"
+
+
+def left_behind(host: TestHost) -> None:
+    """What PackStack leaves on a further host when it is killed: Puppet's data and its output."""
+    for name in ("hieradata/common.yaml", "manifests/192.0.2.11_compute.pp.finished"):
+        path = host.root / "var/tmp/packstack/0123" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(password(SECRET, "CONFIG_KEYSTONE_ADMIN_PW"))
+
+
+def test_a_fault_on_one_host_alone_keeps_all_untouched(host: TestHost, compute: TestHost) -> None:
+    compute.state(memory=4 << 30, repositories=["baseos", "epel"])
+
+    async def work(on: Run) -> str:
+        with pytest.raises(ssh.HostError) as refused:
+            await on.prechecks()
+        return str(refused.value)
+
+    head, *faults = run(host, work, compute=compute).splitlines()
+    assert head == "nothing on the hosts has been touched; set these right first:"
+    assert [fault.split(": ")[:2] for fault in faults] == [
+        ["compute1.example.net", "memory"], ["compute1.example.net", "repositories"],
+    ]  # fmt: skip
+    for one in (host, compute):
+        assert one.asked()
+        assert one.changed() == []
+        assert not one.exists(DIRECTORY)
 
 
 def test_a_user_with_sudo_will_do_and_one_without_is_refused(host: TestHost) -> None:
