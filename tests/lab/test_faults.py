@@ -190,7 +190,8 @@ def test_a_commit_that_fails_in_part_is_taken_back(osaka: Osaka) -> None:
     assert "tun99" not in commands(osaka.machines, "osaka")
 
 
-def test_a_change_that_locks_out_is_taken_back(osaka: Osaka) -> None:
+def test_a_change_that_locks_out_is_taken_back(osaka: Osaka, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(safe, "DOOR_PATIENCE", 6.0)
     lock = ("firewall", "ipv4", "input", "filter", "rule", "5")
     rule = " ".join(lock)
     text = (
@@ -204,7 +205,8 @@ def test_a_change_that_locks_out_is_taken_back(osaka: Osaka) -> None:
     assert rule not in commands(osaka.machines, "osaka")
 
 
-def test_a_change_that_breaks_a_tunnel_is_taken_back(osaka: Osaka) -> None:
+def test_a_change_that_breaks_a_tunnel_is_taken_back(osaka: Osaka, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(safe, "TUNNEL_PATIENCE", 6.0)
     poll(lambda: "ESTABLISHED" in associations(osaka.machines, "osaka"), 60, "the tunnel after the reboots")
     lock = ("firewall", "ipv4", "input", "filter", "rule", "6")
     rule = " ".join(lock)
