@@ -122,7 +122,9 @@ async def run(
 ) -> str:
     """Run a script in the user's shell; what it prints, or RouterError with what it writes when it fails."""
     try:
-        done = await connection.run(script, input=stdin, errors="replace", timeout=seconds)
+        # not asyncssh's own timeout: before Python 3.12 it loses a cancellation that comes with the answer
+        async with asyncio.timeout(seconds):
+            done = await connection.run(script, input=stdin, errors="replace")
     except TimeoutError as error:
         raise Unreachable(f"no answer for {seconds:.0f} s") from error
     except (OSError, asyncssh.Error) as error:

@@ -9,7 +9,7 @@ import shlex
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import asyncssh
 import pytest
@@ -417,6 +417,30 @@ def test_a_cancelled_change_is_taken_back(vyos: VyosHost, at: str, twice: bool) 
 
     run(vyos, work)
     assert_as_before(vyos)
+
+
+def test_a_cancellation_that_comes_with_an_answer_is_not_lost() -> None:
+    """As a loop of questions would go on after it."""
+
+    class Answering:
+        """As asyncssh's connection, with an answer that is there as soon as `answer` is set."""
+
+        def __init__(self) -> None:
+            self.answer = asyncio.get_running_loop().create_future()
+
+        async def run(self, *_: object, timeout: float | None = None, **__: object) -> asyncssh.SSHCompletedProcess:
+            return await asyncio.wait_for(self.answer, timeout)
+
+    async def main() -> None:
+        connection = Answering()
+        asking = asyncio.create_task(ssh.run(cast(asyncssh.SSHClientConnection, connection), "echo"))
+        await asyncio.sleep(0.01)
+        connection.answer.set_result(asyncssh.SSHCompletedProcess(None, "echo", None, 0, None, 0, "", ""))
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(main())
 
 
 def test_a_cancelled_wait_for_the_turn_leaves_the_one_before_alone(vyos: VyosHost) -> None:
