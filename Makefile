@@ -40,7 +40,7 @@ diagram: packages ## draw the lab's stack, or STACK=…, as <stack>.svg
 
 # pytest on all that needs no lab, in two processes: the tests with this marker expression
 define apart
-run="$(PYTHON) -m pytest -q -m '$(1)'"; others="tests/toolchain tests/vyos_provider"; \
+run="$(PYTHON) -m pytest -q -m '$(1)'"; others="tests/toolchain tests/vyos_provider tests/program"; \
 eval "$$run $$others" & eval "$$run $$(printf -- '--ignore=%s ' $$others)"; status=$$?; wait $$! && [ $$status = 0 ]
 endef
 
