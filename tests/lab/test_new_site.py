@@ -242,7 +242,7 @@ def test_the_vpns_user_is_an_ordinary_one_with_quotas(new_site: NewSite) -> None
                 admin.identity.get_role(one.role["id"]).name
                 for one in admin.identity.role_assignments(user_id=user.id, scope_project_id=project.id)
             ]
-            nova, neutron = admin.compute.get_quota_set(project), admin.network.get_quota(project)
+            nova, neutron = admin.compute.get_quota_set(project), admin.network.get_quota(project.id)
             return [nova.instances, nova.cores, neutron.networks, neutron.ports, neutron.floating_ips], roles
 
     assert inside(quotas) == ([10, 20, 10, 100, 10], ["member"])
