@@ -384,7 +384,7 @@ def zone_behind(lab: Lab) -> Iterator[None]:
     """Osaka's server takes no updates, and the zone gets one."""
     assert lab.known.stack.dns
     zone = lab.known.stack.dns.domain
-    lab.linux(f"knotc zone-freeze {zone}")
+    lab.linux(f"knotc --blocking zone-freeze {zone}")  # not while it still asks for an update
     try:
         change_zone(lab, f"zone-set {zone} test-status 60 TXT x")
         yield
