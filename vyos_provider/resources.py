@@ -285,18 +285,13 @@ class Routers:
         access = access_of(connection)
         return self.known.setdefault(access, Router(access))
 
+    async def read_ahead(self, arguments: Properties) -> Properties:
+        """The function `readAhead`: begins to read the lines of the router at `connection`, and waits for nothing.
 
-def read_ahead(routers: Routers) -> Function:
-    """The function `readAhead`: begins to read the lines of the router at `connection`, and does not wait for them.
-
-    The engine asks for one resource's check after another's: without it, routers would be read one after another.
-    """
-
-    async def begin(arguments: Properties) -> Properties:
-        routers.of(arguments["connection"]).read_ahead(READ_PATIENCE)
+        The engine asks for one resource's check after another's: without it, routers would be read one after another.
+        """
+        self.of(arguments["connection"]).read_ahead(READ_PATIENCE)
         return {}
-
-    return begin
 
 
 def access_of(connection: Properties) -> Access:
@@ -328,4 +323,4 @@ def package() -> tuple[dict[str, Kind], dict[str, Function]]:
         "Check": Check(routers),
         "Service": Service(routers),
     }
-    return kinds, {"readAhead": read_ahead(routers)}
+    return kinds, {"readAhead": routers.read_ahead}

@@ -192,8 +192,7 @@ class Installation(Step):
             return {}
         progress, last = await self.follow(host, hidden, log)
         # not before it has ended: it would go on at its old place in its logs
-        for way in ways:
-            await clean(self.hosts.of(way), hidden, log)
+        await asyncio.gather(*(clean(self.hosts.of(way), hidden, log) for way in ways))
         if progress.state == "gone":
             raise HostError(f"{host.access.host}: PackStack has ended without a word, as when the host restarts")
         if progress.state != "0":
