@@ -53,8 +53,12 @@ class Lab:
 
     def agree_anew(self) -> None:
         """Have the routers forget their associations; they ask for new ones by themselves."""
+        self.terminate(f"--ike {LINK}")
+
+    def terminate(self, what: str) -> None:
+        """End associations at both ends, without waiting for the peer."""
         for site in ("osaka", "tokyo"):
-            self.machines.run(site, "router", f"sudo swanctl --terminate --ike {LINK} --force --timeout 1", check=False)
+            self.machines.run(site, "router", f"sudo swanctl --terminate {what} --force --timeout 1", check=False)
 
     def sound(self) -> bool:
         """Whether packets pass both ways; an association that was refused once is asked for again."""
@@ -258,26 +262,29 @@ def packet_filter(rule: str, hook: str = "forward") -> Trouble:
     return change
 
 
-NO_IKE = packet_filter("udp dport '{ 500, 4500 }'", "input")
+@trouble
+def deaf_to_ike(lab: Lab) -> Iterator[None]:
+    """Osaka does not hear Tokyo's IKE, nor what Tokyo answers."""
+    try:
+        with packet_filter("udp dport '{ 500, 4500 }'", "input")(lab):
+            yield
+    finally:
+        lab.agree_anew()
 
 
 @trouble
 def no_ike(lab: Lab) -> Iterator[None]:
-    """Osaka does not hear Tokyo's IKE, nor what Tokyo answers."""
-    with NO_IKE(lab):
+    with deaf_to_ike(lab):
         lab.agree_anew()
         yield
-    lab.agree_anew()
 
 
 @trouble
 def no_esp(lab: Lab) -> Iterator[None]:
     """The ESP pair is gone, and the routers do not get to agree on another."""
-    with NO_IKE(lab):
-        for site in ("osaka", "tokyo"):
-            lab.router(f"swanctl --terminate --child {LINK}-tunnel-0 --force --timeout 1 || true", site)
+    with deaf_to_ike(lab):
+        lab.terminate(f"--child {LINK}-tunnel-0")
         yield
-    lab.agree_anew()
 
 
 @trouble
